@@ -1,0 +1,1 @@
+"""Text in; predictions, hidden states and gates out. Knows torch, never HTTP."""

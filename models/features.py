@@ -1,0 +1,146 @@
+r"""Tokens -> bags of ids, one bag for each feature and timestep; and the tables that turn them into x_t.
+
+x_t = [ mean_k E_1[id_k], mean_k E_2[id_k], ... ]: every feature is a table and, for each token, the rows that it names.
+A token or a bigram names one row, a word's pieces name several. No feature of token t looks at token t+1, so a
+forward-only model can be fed token by token.
+
+Hashed features need no vocabulary: a piece's row is its CRC-32 modulo the table's size (Weinberger et al. 2009).
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .text import Token
+from .vocabulary import PADDING, Vocabulary
+
+FeatureKind = Literal["token", "bigram", "subword", "affix", "shape"]
+
+
+def _form(token: Token) -> str:
+    return token.form
+
+
+def bigram_forms(tokens: Sequence[Token]) -> Iterator[str]:
+    """``(t-1, t)`` for each t; the first token's left neighbour is written ``^``."""
+    left = "^"
+    for token in tokens:
+        yield f"{left} {token.form}"
+        left = token.form
+
+
+def subwords(token: Token) -> list[str]:
+    """The 3- to 5-grams of ``<form>``, as fastText has them (Bojanowski et al. 2017)."""
+    word = f"<{token.form}>"
+    return [word[i : i + n] for n in (3, 4, 5) for i in range(len(word) - n + 1)] or [word]
+
+
+def affixes(token: Token) -> list[str]:
+    """Prefixes and suffixes of 1 to 4 characters, capitals kept: ``Lon`` and ``don`` of London."""
+    return [
+        piece for n in range(1, min(4, len(token.text)) + 1) for piece in (f"{token.text[:n]}-", f"-{token.text[-n:]}")
+    ]
+
+
+def shape(token: Token) -> list[str]:
+    """The pattern of capitals, small letters, digits and the rest, runs shortened: ``McDonald-7`` -> ``AaAa-0``."""
+    out = ""
+    for c in token.text:
+        kind = "0" if c.isdecimal() else "A" if c.isupper() else "a" if c.isalpha() else c
+        if not out.endswith(kind):
+            out += kind
+    return [out if len(token.text) > 1 else f"{out}."]
+
+
+_PIECES: dict[str, Callable[[Token], list[str]]] = {"subword": subwords, "affix": affixes, "shape": shape}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One table of x_t: how a token's rows in it are named.
+
+    rows: of the table, padding's row 0 included; dimension: of each row.
+    vocabulary: for ``token`` and ``bigram``; the other kinds are hashed.
+    """
+
+    kind: FeatureKind
+    rows: int
+    dimension: int
+    vocabulary: Vocabulary | None = field(default=None, repr=False)
+
+    def ids(self, tokens: Sequence[Token]) -> NDArray[np.int64]:
+        """For each token the rows that it names, at least one: [time, bag], short bags filled with `PADDING`."""
+        if self.kind in _PIECES:
+            return _rectangle([_buckets(self.kind, token.text, token.form, self.rows) for token in tokens])
+        assert self.vocabulary is not None
+        forms = bigram_forms(tokens) if self.kind == "bigram" else map(_form, tokens)
+        return np.fromiter(map(self.vocabulary.id, forms), np.int64, len(tokens))[:, None]
+
+
+@lru_cache(maxsize=65536)
+def _buckets(kind: FeatureKind, text: str, form: str, rows: int) -> tuple[int, ...]:
+    pieces = _PIECES[kind](Token(text, 0, len(text), form))
+    return tuple(1 + zlib.crc32(piece.encode("utf-8", "surrogatepass")) % (rows - 1) for piece in pieces)
+
+
+def _rectangle(bags: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    out = np.full((len(bags), max(map(len, bags), default=1)), PADDING, np.int64)
+    for row, bag in zip(out, bags, strict=True):
+        row[: len(bag)] = bag
+    return out
+
+
+TextIds = dict[FeatureKind, NDArray[np.int64]]  # of one text: [time, bag]
+FeatureIds = dict[FeatureKind, Tensor]  # of a padded batch: int64 [batch, time, bag]
+
+
+def text_ids(features: Sequence[Feature], tokens: Sequence[Token]) -> TextIds:
+    return {feature.kind: feature.ids(tokens) for feature in features}
+
+
+def batch_ids(texts: Sequence[TextIds]) -> FeatureIds:
+    """Ragged texts as one rectangle a feature: texts padded to the longest, bags to the largest, with `PADDING`."""
+    out: FeatureIds = {}
+    for kind in texts[0]:
+        longest, bag = (max(text[kind].shape[axis] for text in texts) for axis in (0, 1))
+        ids = np.full((len(texts), longest, bag), PADDING, np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            row[: text[kind].shape[0], : text[kind].shape[1]] = text[kind]
+        out[kind] = torch.from_numpy(ids)
+    return out
+
+
+class Embedding(nn.Module):
+    """The tables, and x_t from them: [batch, time, input], input the sum of the features' dimensions."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        super().__init__()
+        self.features = tuple(features)
+        self.tables = nn.ParameterDict({f.kind: nn.Parameter(torch.zeros(f.rows, f.dimension)) for f in features})
+        self.size = sum(f.dimension for f in features)
+
+    def reset(self, scale: float = 0.1) -> None:
+        """Random rows; padding's row is zero and stays so."""
+        for table in self.tables.values():
+            nn.init.uniform_(table, -scale, scale)
+            with torch.no_grad():
+                table[PADDING].zero_()
+
+    def forward(self, ids: FeatureIds) -> Tensor:
+        return torch.cat([self._mean(self.tables[f.kind], ids[f.kind]) for f in self.features], dim=-1)
+
+    @staticmethod
+    def _mean(table: Tensor, ids: Tensor) -> Tensor:
+        """mean_k E[id_k] over the ids of each bag that are not padding: [batch, time, dimension]."""
+        batch, time, bag = ids.shape
+        if bag == 1:
+            return nn.functional.embedding(ids[:, :, 0], table, padding_idx=PADDING)
+        flat = nn.functional.embedding_bag(ids.reshape(-1, bag), table, mode="mean", padding_idx=PADDING)
+        return flat.view(batch, time, -1)

@@ -1,0 +1,130 @@
+"""Rows of text -> features, labels and examples: everything that training decides before its first step."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import TrainingError
+from ..features import Feature, FeatureKind, bigram_forms, text_ids
+from ..network import Task
+from ..spans import bio_tags
+from ..text import TOKENIZERS
+from ..vocabulary import Vocabulary
+from .batches import Example
+from .corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
+from .recipe import Recipe
+
+Rows = Sequence[LabelledText] | Sequence[TaggedText]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What one run trains on and is measured with."""
+
+    features: tuple[Feature, ...]
+    labels: tuple[str, ...]
+    train: list[Example]
+    extra: list[Example]
+    dev: list[Example]
+
+
+def read_rows(task: Task, language: str, path: Path) -> Rows:
+    """JSON lines for a classifier, two columns for a tagger, whose tokens are joined as the language writes them.
+
+    Raises: BadRow, TrainingError.
+    """
+    return read_labelled(path) if task == "text-classification" else read_tagged(path, "" if language == "zh" else " ")
+
+
+def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpus:
+    """Read the files, choose the vocabulary from train and extra, and turn every row into ids.
+
+    Raises: BadRow, TrainingError (a dev label that train does not have, fewer than two labels).
+    """
+    read = partial(read_rows, recipe.task, recipe.language)
+    rows: dict[str, Rows] = {"train": read(train), "dev": read(dev), "extra": read(extra) if extra else []}
+    labels = _labels(itertools.chain(rows["train"], rows["extra"]))
+    if recipe.task == "text-classification" and len(labels) < 2:
+        raise TrainingError(f"{train} has the single label {labels[0]!r}: a classifier needs two or more")
+    if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
+        raise TrainingError(f"{dev} has the label {unknown[0]!r}, which no training row has")
+    features = choose_features(recipe, [row.text for row in itertools.chain(rows["train"], rows["extra"])])
+    longest = {"train": recipe.longest, "extra": recipe.longest, "dev": None}
+    parts = (encode_rows(rows[k], recipe.tokenizer, features, labels, n) for k, n in longest.items())
+    return Corpus(features, labels, *parts)
+
+
+def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
+    """The tables of x_t; vocabularies from the training texts alone."""
+    tokenize = TOKENIZERS[recipe.tokenizer]
+    tokens = [tokenize(text)[: recipe.longest] for text in texts]
+    forms = (token.form for text in tokens for token in text)
+    vocabulary = Vocabulary.count(forms, recipe.token_min_count, recipe.token_rows)
+    out = [Feature("token", len(vocabulary), recipe.token_dimension, vocabulary)]
+    if recipe.bigram_dimension:
+        pairs = (pair for text in tokens for pair in bigram_forms(text))
+        bigrams = Vocabulary.count(pairs, recipe.bigram_min_count, recipe.bigram_rows)
+        out.append(Feature("bigram", len(bigrams), recipe.bigram_dimension, bigrams))
+    hashed: tuple[FeatureKind, ...] = ("subword", "affix", "shape")
+    for kind in hashed:
+        if dimension := getattr(recipe, f"{kind}_dimension"):
+            out.append(Feature(kind, getattr(recipe, f"{kind}_rows"), dimension))
+    return tuple(out)
+
+
+def encode_rows(
+    rows: Rows, tokenizer: str, features: Sequence[Feature], labels: Sequence[str], longest: int | None
+) -> list[Example]:
+    """Rows as ids and targets. With `longest`, a text is read up to so many tokens; a tagged one is split there."""
+    tokenize = TOKENIZERS[tokenizer]
+    out = []
+    index = {label: i for i, label in enumerate(labels)}
+    tags = {tag: i for i, tag in enumerate(bio_tags(labels))}
+    for row in rows:
+        if isinstance(row, LabelledText):
+            if tokens := tokenize(row.text)[:longest]:
+                out.append(Example(text_ids(features, tokens), np.array(index[row.label])))
+            continue
+        for piece in split_long(row, tokenize, longest) if longest else (row,):
+            if tokens := tokenize(piece.text):
+                target = np.array([tags[tag] for tag in tags_of(piece, tokens)])
+                out.append(Example(text_ids(features, tokens), target))
+    return out
+
+
+def static_vectors(vectors: Path, forms: Path, feature: Feature) -> tuple[NDArray[np.int64], torch.Tensor]:
+    """Rows of the token table that static vectors cover, and those vectors: ([n], float32 [n, dimension]).
+
+    vectors: ``.npy`` [row, dimension], floating; forms: one form a line, the row of the same number.
+    Raises:  TrainingError where the two files do not fit each other or the recipe.
+    """
+    try:
+        table = np.load(vectors, allow_pickle=False)
+        lines = forms.read_text("utf-8").removesuffix("\n").split("\n")
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the static vectors cannot be read: {error}") from error
+    if table.ndim != 2 or table.shape != (len(lines), feature.dimension):
+        raise TrainingError(
+            f"{vectors} is {list(table.shape)}, {forms} has {len(lines)} lines and token_dimension is "
+            f"{feature.dimension}: expected {[len(lines), feature.dimension]}"
+        )
+    assert feature.vocabulary is not None
+    rows = [(feature.vocabulary.id(form), i) for i, form in enumerate(lines) if form in feature.vocabulary]
+    places, found = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    return places, torch.from_numpy(table[found].astype(np.float32))
+
+
+def _labels(rows: Iterable[LabelledText | TaggedText]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for row in rows:
+        if isinstance(row, LabelledText):
+            found.add(row.label)
+        else:
+            found.update(entity.label for entity in row.entities)
+    return tuple(sorted(found))

@@ -1,0 +1,203 @@
+"""The training loop: AdamW, a running mean of the weights, early stopping on dev, resumable after a kill.
+
+Each epoch draws its randomness from (seed, epoch) alone, so a run that was killed and resumed gives what it would have.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import TrainingError
+from ..features import Feature
+from ..network import Architecture, Classifier, Tagger, build
+from ..spans import bio_tags
+from .batches import Batch, Example, hide_ids, shuffled
+from .data import Corpus, static_vectors
+from .metrics import Predicted, predict_examples, summary
+from .recipe import Recipe
+from .state import load_state, read_notes, save_state
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Progress = Callable[[Iterable[Item], int, str], Iterable[Item]]  # (items, total, what) -> the same items, shown
+
+
+def quiet(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
+    return items
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the learning curve."""
+
+    epoch: int
+    loss: float
+    dev: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network with its best averaged weights, what it says of dev, and how it got there."""
+
+    network: Classifier | Tagger
+    dev: Predicted
+    curve: tuple[Epoch, ...]
+
+
+class Trainer:
+    def __init__(self, recipe: Recipe, corpus: Corpus, device: torch.device, state: Path | None = None) -> None:
+        """state: the file in which a run can be resumed; None where it need not."""
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.corpus, self.device, self.state = recipe, corpus, device, state
+        self.network = network_of(recipe, corpus.features, corpus.labels)
+        self.network.reset()
+        if isinstance(self.network, Tagger):
+            self.network.crf.forbid(bio_tags(corpus.labels))
+        self.network.to(device)
+        self.frozen: Tensor | None = None
+        self.steps = sum(math.ceil(len(self._rows(e)) / recipe.batch_size) for e in range(recipe.epochs))
+        self.done = 0
+        decayed = [p for n, p in self.network.named_parameters() if p.ndim > 1 and not n.startswith("crf.")]
+        plain = [p for n, p in self.network.named_parameters() if p.ndim <= 1 or n.startswith("crf.")]
+        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.best = self.average
+        self.curve: list[Epoch] = []
+
+    def use_vectors(self, vectors: Path, forms: Path) -> None:
+        """Start the token table from static vectors."""
+        rows, values = static_vectors(vectors, forms, self.corpus.features[0])
+        with torch.no_grad():
+            table = self.network.embedding.tables["token"]
+            table[rows] = (values * (0.1 / values.std().clamp(min=1e-9))).to(self.device)
+            self.average["embedding.tables.token"] = table.detach().clone()
+        if self.recipe.freeze_vectors:
+            self.frozen = torch.from_numpy(rows).to(self.device)
+        log.info("static vectors cover %d of %d forms", len(rows), self.corpus.features[0].rows)
+
+    def run(self, progress: Progress[Any] = quiet) -> Trained:
+        """Train to the end, from where the state file left off if there is one.
+
+        Raises: TrainingError where the state file belongs to another recipe.
+        """
+        self._resume()
+        while len(self.curve) < self.recipe.epochs and not self._is_over():
+            epoch = len(self.curve)
+            loss = self._epoch(epoch, progress)
+            with self._averaged():
+                dev = summary(self.network, self.corpus.labels, self.corpus.dev, self.device)
+            if not self.curve or dev > max(row.dev for row in self.curve):
+                self.best = {k: v.clone() for k, v in self.average.items()}
+            self.curve.append(Epoch(epoch, loss, dev))
+            log.info("epoch %d: loss %.4f, dev %.4f", epoch + 1, loss, dev)
+            self._save()
+        self.network.load_state_dict(self.best)
+        self.network.eval()
+        return Trained(self.network, predict_examples(self.network, self.corpus.dev, self.device), tuple(self.curve))
+
+    def _is_over(self) -> bool:
+        best = max(range(len(self.curve)), key=lambda i: self.curve[i].dev, default=0)
+        return len(self.curve) - 1 - best >= self.recipe.patience
+
+    def _rows(self, epoch: int) -> list[Example]:
+        return self.corpus.train + (self.corpus.extra if epoch < self.recipe.extra_epochs else [])
+
+    def _epoch(self, epoch: int, progress: Progress[Any]) -> float:
+        torch.manual_seed(self.recipe.seed * 100_003 + epoch)
+        random = np.random.default_rng((self.recipe.seed, epoch))
+        rows, total, seen = self._rows(epoch), 0.0, 0
+        self.network.train()
+        batches = shuffled(rows, self.recipe.batch_size, random)
+        for batch in progress(batches, math.ceil(len(rows) / self.recipe.batch_size), f"epoch {epoch + 1}/{self.recipe.epochs}"):
+            total += self._step(batch.to(self.device)) * len(batch.lengths)
+            seen += len(batch.lengths)
+        return total / seen
+
+    def _step(self, batch: Batch) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(dataclasses.replace(batch, ids=hide_ids(batch.ids, self.recipe.unknown_rate)))
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(f"the loss is {float(loss)} after {self.done} steps: lower learning_rate or gradient_clip")
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.frozen is not None and (gradient := self.network.embedding.tables["token"].grad) is not None:
+            gradient[self.frozen] = 0
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+        self.optimizer.step()
+        self.done += 1
+        self._follow()
+        return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
+            run = self.network.run(batch.ids, batch.lengths)
+        run = dataclasses.replace(run, hidden_states=tuple(tuple(h.float() for h in layer) for layer in run.hidden_states))
+        if isinstance(self.network, Tagger):
+            return self.network.crf.loss(self.network.emissions(run), batch.targets, batch.lengths) / len(batch.lengths)
+        logits = self.network.logits(run)
+        return nn.functional.cross_entropy(logits, batch.targets, label_smoothing=self.recipe.label_smoothing)
+
+    def _learning_rate(self) -> float:
+        """Up in a line, then down in a line to zero."""
+        warm = max(1, int(self.steps * self.recipe.warmup))
+        rate = min(1.0, (self.done + 1) / warm, (self.steps - self.done) / max(1, self.steps - warm))
+        return self.recipe.learning_rate * rate
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """average <- d * average + (1 - d) * weights, d rising to the recipe's decay."""
+        decay = min(self.recipe.average, (1 + self.done) / (10 + self.done))
+        for key, value in self.network.state_dict().items():
+            self.average[key].lerp_(value, 1 - decay)
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Any:
+        """The network with its averaged weights, in eval mode, for a while."""
+        kept = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average)
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(kept)
+
+    def _save(self) -> None:
+        if self.state is not None:
+            notes = {"recipe": self.recipe.model_dump(), "curve": [dataclasses.astuple(row) for row in self.curve], "done": self.done}
+            save_state(self.state, self.network, self.optimizer, self.average, self.best, notes)
+
+    def _resume(self) -> None:
+        if self.state is None or not self.state.exists():
+            return
+        found = read_notes(self.state)["recipe"]
+        if found != json.loads(json.dumps(self.recipe.model_dump())):
+            changed = sorted(k for k in found if found[k] != self.recipe.model_dump().get(k))
+            raise TrainingError(
+                f"{self.state} belongs to another recipe ({', '.join(changed)} differ): go on with that one, or "
+                "remove the file to start anew"
+            )
+        self.average, self.best, notes = load_state(self.state, self.network, self.optimizer)
+        self.curve, self.done = [Epoch(*row) for row in notes["curve"]], notes["done"]
+        log.info("going on after epoch %d", len(self.curve))
+
+
+def network_of(recipe: Recipe, features: tuple[Feature, ...], labels: tuple[str, ...]) -> Classifier | Tagger:
+    outputs = len(labels) if recipe.task == "text-classification" else len(bio_tags(labels))
+    shape = Architecture(
+        recipe.task, recipe.cell, features, recipe.units, recipe.layers, recipe.directions, outputs, recipe.reads
+    )
+    return build(shape, (recipe.input_dropout, recipe.layer_dropout, recipe.head_dropout))
+
+
