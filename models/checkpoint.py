@@ -57,7 +57,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     manifest = read_manifest(folder)
     labels = tuple(_lines(_checked(folder, manifest.labels, manifest)))
     if len(labels) < 1 or len(set(labels)) != len(labels):
-        raise ManifestError(folder, f"{manifest.labels} has {len(labels)} labels, of which some stand twice or none is there")
+        raise ManifestError(
+            folder, f"{manifest.labels} has {len(labels)} labels, of which some stand twice or none is there"
+        )
     features = tuple(_feature(folder, entry, manifest) for entry in manifest.features)
     network = build(architecture(manifest, features, labels))
     tensors = _tensors(folder, _checked(folder, WEIGHTS, manifest))
@@ -77,10 +79,13 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, dtype: torch.dtype = t
         (folder / name).write_bytes(text.encode("utf-8", "surrogatepass"))
     tensors = {to_key(k): v.detach().cpu().to(dtype).contiguous() for k, v in checkpoint.network.state_dict().items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # safetensors makes it private, and a server may run as somebody else
     for name in (*texts, WEIGHTS):
         files[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     written = manifest.model_copy(update={"sha256": files})
-    (folder / MANIFEST).write_text(json.dumps(written.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (folder / MANIFEST).write_text(
+        json.dumps(written.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n", "utf-8"
+    )
     return load_checkpoint(folder)
 
 
@@ -100,7 +105,14 @@ def read_manifest(folder: Path) -> Manifest:
 def architecture(manifest: Manifest, features: tuple[Feature, ...], labels: tuple[str, ...]) -> Architecture:
     outputs = len(labels) if manifest.task == "text-classification" else len(bio_tags(labels))
     return Architecture(
-        manifest.task, manifest.cell, features, manifest.units, manifest.layers, manifest.directions, outputs, manifest.reads
+        manifest.task,
+        manifest.cell,
+        features,
+        manifest.units,
+        manifest.layers,
+        manifest.directions,
+        outputs,
+        manifest.reads,
     )
 
 
@@ -121,7 +133,9 @@ def _feature(folder: Path, entry: FeatureEntry, manifest: Manifest) -> Feature:
     except (UnicodeDecodeError, ValueError) as error:
         raise ManifestError(folder, f"{entry.vocabulary}: {error}") from error
     if len(vocabulary) != entry.rows:
-        raise ManifestError(folder, f"{entry.vocabulary} has {len(vocabulary)} forms, feature {entry.kind!r} {entry.rows} rows")
+        raise ManifestError(
+            folder, f"{entry.vocabulary} has {len(vocabulary)} forms, feature {entry.kind!r} {entry.rows} rows"
+        )
     return Feature(entry.kind, entry.rows, entry.dimension, vocabulary)
 
 
@@ -134,7 +148,9 @@ def _fill(network: Classifier | Tagger, tensors: dict[str, Tensor], path: Path) 
     for key, parameter in wanted.items():
         found = tensors[key]
         if found.shape != parameter.shape:
-            raise WeightMismatch(path, f"{key} has shape {list(found.shape)}, the manifest says {list(parameter.shape)}")
+            raise WeightMismatch(
+                path, f"{key} has shape {list(found.shape)}, the manifest says {list(parameter.shape)}"
+            )
         if found.dtype not in (torch.float32, torch.float16):
             raise WeightMismatch(path, f"{key} is {found.dtype}, allowed are float32 and float16")
         if not bool(torch.isfinite(found).all()):

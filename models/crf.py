@@ -105,11 +105,13 @@ class LinearChain(nn.Module):
 
     def text_lattice(self, lattice: Lattice, emissions: Tensor, text: int, length: int) -> "TextLattice":
         """One text's part of a batch's lattice, padding cut off, on the host."""
-        host = (
-            x.detach().double().cpu().numpy()
-            for x in (emissions[text, :length], self.transitions, lattice.alpha[text, :length], lattice.beta[text, :length])
-        )
-        return TextLattice(*host, float(lattice.log_z[text]))
+        e, alpha, beta = (_host(x[text, :length]) for x in (emissions, lattice.alpha, lattice.beta))
+        return TextLattice(e, _host(self.transitions), alpha, beta, float(lattice.log_z[text]))
+
+
+def _host(x: Tensor) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = x.detach().double().cpu().numpy()
+    return out
 
 
 class TextLattice(NamedTuple):

@@ -35,7 +35,13 @@ class Encoder(nn.Module):
     """Layers x directions; dropout between layers in training."""
 
     def __init__(
-        self, cell: Cell, input_size: int, units: int, layers: int, directions: Sequence[Direction], dropout: float = 0.0
+        self,
+        cell: Cell,
+        input_size: int,
+        units: int,
+        layers: int,
+        directions: Sequence[Direction],
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.cell, self.units, self.directions = cell, units, tuple(directions)

@@ -9,7 +9,7 @@ from .features import FeatureKind
 from .network import Reads, Task
 from .recurrence import Direction
 
-FORMAT = "gatescope-checkpoint-1"
+FORMAT: Literal["gatescope-checkpoint-1"] = "gatescope-checkpoint-1"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -61,8 +61,8 @@ class Manifest(_Strict):
         kinds = [f.kind for f in self.features]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"a feature stands twice: {kinds}")
-        if "token" not in kinds:
-            raise ValueError("a model has the feature 'token'")
+        if kinds[0] != "token":
+            raise ValueError(f"the first feature is {kinds[0]!r}: it is 'token' in every model")
         if self.task == "token-classification" and self.reads != "last_state":
             raise ValueError("a tagger reads each step's state: 'reads' is for classifiers")
         return self

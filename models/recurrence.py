@@ -40,14 +40,14 @@ class Recurrence(nn.Module):
 
     @property
     def weights(self) -> CellWeights:
-        k = self.kernel
-        return CellWeights(k.weight_ih_l0, k.weight_hh_l0, k.bias_ih_l0, k.bias_hh_l0)
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        return CellWeights(*(self.kernel.get_parameter(name) for name in names))
 
     def reset(self) -> None:
         """Orthogonal W_hh, uniform W_ih, zero biases but for the forget gate's, which starts open at 1."""
         w = self.weights
         nn.init.xavier_uniform_(w.weight_ih)
-        for block in w.weight_hh.data.split(self.units):
+        for block in torch.split(w.weight_hh.data, self.units):
             nn.init.orthogonal_(block)
         nn.init.zeros_(w.bias_ih)
         nn.init.zeros_(w.bias_hh)

@@ -62,7 +62,7 @@ def _word_form(text: str) -> str:
     """As `_folded`; a curly apostrophe is straight and every digit is 0, for a year is a year."""
     if text.isascii() and text.isalpha():
         return text.lower()
-    return _DIGIT.sub("0", _folded(text)).replace("’", "'")
+    return str(_DIGIT.sub("0", _folded(text))).replace("’", "'")
 
 
 def characters(text: str) -> list[Token]:

@@ -31,18 +31,44 @@ A killed run goes on where it was when the same command is given again (state in
 
 
 def add_train(commands: Any) -> None:
-    parser = commands.add_parser("train", help="train a model on your own data", description=_TRAIN,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = commands.add_parser(
+        "train",
+        help="train a model on your own data",
+        description=_TRAIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     files = parser.add_argument_group("files")
     files.add_argument("--train", type=Path, required=True, dest="train_file", metavar="FILE")
     files.add_argument("--dev", type=Path, required=True, dest="dev_file", metavar="FILE")
-    files.add_argument("--extra", type=Path, dest="extra_file", metavar="FILE", help="more rows, read in --extra-epochs")
-    files.add_argument("--vectors", type=Path, nargs=2, metavar=("NPY", "FORMS"), help="static vectors: [row, dimension] and one form a line")  # fmt: skip
-    files.add_argument("--out", type=Path, default=Path("weights"), metavar="DIR", help="where the model's folder goes (default: weights)")  # fmt: skip
-    files.add_argument("--state-dir", type=Path, default=Path("runs"), metavar="DIR", help="where a run is kept to be resumed (default: runs)")  # fmt: skip
+    files.add_argument(
+        "--extra", type=Path, dest="extra_file", metavar="FILE", help="more rows, read in --extra-epochs"
+    )
+    files.add_argument(
+        "--vectors",
+        type=Path,
+        nargs=2,
+        metavar=("NPY", "FORMS"),
+        help="static vectors: [row, dimension], and one form a line",
+    )
+    files.add_argument(
+        "--out",
+        type=Path,
+        default=Path("weights"),
+        metavar="DIR",
+        help="where the model's folder goes (default: weights)",
+    )
+    files.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="where a run is kept to be resumed (default: runs)",
+    )
     files.add_argument("--replace", action="store_true", help="replace an older model of the same name")
     files.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    files.add_argument("--recipe", type=Path, metavar="TOML", help="hyperparameters from a file; options below win over it")
+    files.add_argument(
+        "--recipe", type=Path, metavar="TOML", help="hyperparameters from a file; options below win over it"
+    )
     choices = parser.add_argument_group("recipe")
     for name, field in Recipe.model_fields.items():
         default = "required" if field.is_required() else f"default: {field.default!r}"
@@ -52,8 +78,13 @@ def add_train(commands: Any) -> None:
 
 
 def add_evaluate(commands: Any) -> None:
-    parser = commands.add_parser("evaluate", help="measure a model on labelled data", description=(
-        "Accuracy or entity-level F1 of a weights folder on labelled data, overall, by label and by length of text."))  # fmt: skip
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on labelled data",
+        description=(
+            "Accuracy or entity-level F1 of a model on labelled data, overall, by label and by length of text."
+        ),
+    )
     parser.add_argument("model", type=Path, metavar="WEIGHTS_FOLDER")
     parser.add_argument("data", type=Path, metavar="FILE", help="rows as for `gatescope train`")
     parser.add_argument("--store", action="store_true", help="write evaluation.json beside the weights")
@@ -66,8 +97,14 @@ def _train(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in Recipe.model_fields if getattr(options, name) is not None}
     recipe = read_recipe(options.recipe, given)
     state = options.state_dir / recipe.name / "state.safetensors"
-    files = Files(options.train_file, options.dev_file, options.out, options.extra_file,
-                  tuple(options.vectors) if options.vectors else None, state)  # fmt: skip
+    files = Files(
+        options.train_file,
+        options.dev_file,
+        options.out,
+        options.extra_file,
+        tuple(options.vectors) if options.vectors else None,
+        state,
+    )
     command = shown_command(options.recipe, files, given)
     checkpoint = produce(recipe, files, device(options.device), command, options.replace, _bar)
     state.unlink(missing_ok=True)
@@ -91,4 +128,5 @@ def device(setting: str) -> torch.device:
 
 
 def _bar(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    return tqdm(items, total=total, desc=what, unit="batch", mininterval=0.5 if sys.stderr.isatty() else 30)
+    bar: Iterable[Any] = tqdm(items, total, desc=what, unit="batch", mininterval=0.5 if sys.stderr.isatty() else 30)
+    return bar

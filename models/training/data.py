@@ -20,7 +20,7 @@ from .batches import Example
 from .corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
 from .recipe import Recipe
 
-Rows = Sequence[LabelledText] | Sequence[TaggedText]
+Rows = Sequence[LabelledText | TaggedText]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpu
         raise TrainingError(f"{train} has the single label {labels[0]!r}: a classifier needs two or more")
     if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
         raise TrainingError(f"{dev} has the label {unknown[0]!r}, which no training row has")
-    features = choose_features(recipe, [row.text for row in itertools.chain(rows["train"], rows["extra"])])
+    features = choose_features(recipe, [row.text for part in ("train", "extra") for row in rows[part]])
     longest = {"train": recipe.longest, "extra": recipe.longest, "dev": None}
     parts = (encode_rows(rows[k], recipe.tokenizer, features, labels, n) for k, n in longest.items())
     return Corpus(features, labels, *parts)

@@ -46,7 +46,9 @@ def evaluate(checkpoint: Checkpoint, rows: Rows, device: torch.device) -> Evalua
     for row in rows:
         labels = {row.label} if hasattr(row, "label") else {entity.label for entity in row.entities}
         if strange := sorted(labels - known):
-            raise TrainingError(f"the data have the label {strange[0]!r}; {checkpoint.manifest.name} has {sorted(known)}")
+            raise TrainingError(
+                f"the data have the label {strange[0]!r}; {checkpoint.manifest.name} has {sorted(known)}"
+            )
     features = checkpoint.network.architecture.features
     examples = encode_rows(rows, checkpoint.manifest.tokenizer, features, checkpoint.labels, None)
     predicted = predict_examples(checkpoint.network.to(device), examples, device)

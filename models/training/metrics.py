@@ -1,5 +1,6 @@
 """How good a network is: accuracy of a classifier, entity-level F1 of a tagger, its temperature, and both by length."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ class Predicted:
 
 
 @torch.no_grad()
-def predict_examples(network: Classifier | Tagger, examples: Sequence[Example], device: torch.device, batch_size: int = 64) -> Predicted:
+def predict_examples(
+    network: Classifier | Tagger, examples: Sequence[Example], device: torch.device, batch_size: int = 64
+) -> Predicted:
     network.eval()
     logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
     paths: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(examples)
@@ -47,7 +50,9 @@ def predict_examples(network: Classifier | Tagger, examples: Sequence[Example], 
     return Predicted(targets, paths=tuple(paths))
 
 
-def summary(network: Classifier | Tagger, labels: Sequence[str], examples: Sequence[Example], device: torch.device) -> float:
+def summary(
+    network: Classifier | Tagger, labels: Sequence[str], examples: Sequence[Example], device: torch.device
+) -> float:
     """The one figure that early stopping watches: accuracy, or F1 over entities."""
     predicted = predict_examples(network, examples, device)
     return accuracy(predicted) if predicted.logits is not None else f1(predicted, labels)
@@ -99,11 +104,13 @@ def temperature(predicted: Predicted) -> float:
     return round(float(grid[int(np.argmin(losses))]), 3)
 
 
-def by_length(predicted: Predicted, lengths: Sequence[int], labels: Sequence[str]) -> list[dict[str, float | int | None]]:
+def by_length(
+    predicted: Predicted, lengths: Sequence[int], labels: Sequence[str]
+) -> list[dict[str, float | int | None]]:
     """The figure in bins of text length: ``{"from", "to", "texts", "figure"}``; ``to`` None is without end."""
     edges = (0, *LENGTH_EDGES, None)
     out: list[dict[str, float | int | None]] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         assert low is not None
         rows = [i for i, n in enumerate(lengths) if low < n and (high is None or n <= high)]
         if rows:
@@ -124,7 +131,9 @@ def _entity_counts(predicted: Predicted, labels: Sequence[str], only: str | None
     tags = bio_tags(labels)
     right = said = meant = 0
     for path, target in zip(predicted.paths, predicted.targets, strict=True):
-        found, gold = ({s for s in to_spans([tags[k] for k in row]) if only in (None, s.label)} for row in (path, target))
+        found, gold = (
+            {s for s in to_spans([tags[k] for k in row]) if only in (None, s.label)} for row in (path, target)
+        )
         right, said, meant = right + len(found & gold), said + len(found), meant + len(gold)
     return right, said, meant
 

@@ -33,7 +33,14 @@ class Files:
     state: Path | None = None
 
 
-def produce(recipe: Recipe, files: Files, device: torch.device, command: str, replace: bool = False, progress: Progress[Any] = quiet) -> Checkpoint:
+def produce(
+    recipe: Recipe,
+    files: Files,
+    device: torch.device,
+    command: str,
+    replace: bool = False,
+    progress: Progress[Any] = quiet,
+) -> Checkpoint:
     """Train, measure on dev, and write `files.out`/<name>; an older folder of that name gives way only if `replace`.
 
     Raises: TrainingError, BadRow.
@@ -72,7 +79,9 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
 
 def _entry(feature: Feature) -> FeatureEntry:
     names = {"token": "vocabulary.txt", "bigram": "bigrams.txt"}
-    return FeatureEntry(kind=feature.kind, rows=feature.rows, dimension=feature.dimension, vocabulary=names.get(feature.kind))
+    return FeatureEntry(
+        kind=feature.kind, rows=feature.rows, dimension=feature.dimension, vocabulary=names.get(feature.kind)
+    )
 
 
 def _with(checkpoint: Checkpoint, **changes: Any) -> Checkpoint:

@@ -1,6 +1,6 @@
 """What a person reads of a training run: the learning curve as a picture and the model card."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..checkpoint import Checkpoint
@@ -22,7 +22,9 @@ def draw_curve(path: Path, curve: Sequence[Epoch], figure: str) -> None:
     right = left.twinx()
     right.plot(epochs, [row.dev for row in curve], color="#0072B2", marker="s", markersize=3, label=f"dev {figure}")
     best = max(curve, key=lambda row: row.dev)
-    right.annotate(f"{best.dev:.4f}", (best.epoch + 1, best.dev), textcoords="offset points", xytext=(0, 6), ha="center")
+    right.annotate(
+        f"{best.dev:.4f}", (best.epoch + 1, best.dev), textcoords="offset points", xytext=(0, 6), ha="center"
+    )
     right.set_ylabel(f"dev {figure}")
     right.margins(y=0.15)
     canvas.legend(handles=[*left.lines, *right.lines], loc="outside upper center", ncols=2, frameon=False)
@@ -32,25 +34,39 @@ def draw_curve(path: Path, curve: Sequence[Epoch], figure: str) -> None:
 def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, command: str, limits: str) -> None:
     """card.md: data and licence, the command, dev figures, limits."""
     m = checkpoint.manifest
-    shape = f"{m.layers} layer{'s' if m.layers > 1 else ''}, {' and '.join(m.directions)}, {m.units} units"
-    features = ", ".join(f"{f.kind} {f.rows} x {f.dimension}" for f in m.features)
-    lines = [
-        f"# {m.name}", "", m.description, "",
-        "| | |", "|---|---|",
-        f"| task | {m.task}, language `{m.language}` |",
-        f"| network | {m.cell.upper()}, {shape}; the head reads {'each state' if checkpoint.tags and m.task == 'token-classification' else m.reads.replace('_', ' ')} |",
-        f"| input | {m.tokenizer}: {features} |",
-        f"| parameters | {checkpoint.parameters:,}, stored as float16 |",
-        f"| labels | {', '.join(checkpoint.labels)} |",
-        f"| temperature | {m.temperature} |",
-        "", "## Data and terms", "", f"Training data: {m.training_data}", "", f"Terms: {m.license}", "",
-        "## Command", "", "```", command, "```", "", "![learning curve](training.png)", "",
-        f"## Figures on dev ({evaluation.texts} texts)", "",
-        "Dev also chose the epoch (and a classifier's temperature), so expect a little less elsewhere.", "",
-        "| figure | value |", "|---|---|", *(f"| {k.replace('_', ' ')} | {v:.4f} |" for k, v in evaluation.metrics.items()), "",
-        "| label | F1 |", "|---|---|", *(f"| {k} | {v:.4f} |" for k, v in evaluation.by_label.items()), "",
-        "| tokens | texts | figure |", "|---|---|---|",
-        *(f"| {row['from']} to {row['to'] or 'the longest'} | {row['texts']} | {row['figure']:.4f} |" for row in evaluation.by_length), "",
-        "## Limits", "", limits or "Trained on one corpus: expect less on other kinds of text.",
-    ]  # fmt: skip
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    sections = [
+        f"# {m.name}\n\n{m.description}\n",
+        _table(("", ""), _shape(checkpoint)),
+        f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
+        f"## Command\n\n```\n{command}\n```\n\n![learning curve]({CURVE})\n",
+        f"## Figures on dev ({evaluation.texts} texts)\n",
+        "Dev also chose the epoch (and a classifier's temperature), so expect a little less elsewhere.\n",
+        _table(("figure", "value"), [(k.replace("_", " "), f"{v:.4f}") for k, v in evaluation.metrics.items()]),
+        _table(("label", "F1"), [(k, f"{v:.4f}") for k, v in evaluation.by_label.items()]),
+        _table(("tokens", "texts", "figure"), [_bin(row) for row in evaluation.by_length]),
+        f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
+    ]
+    path.write_text("\n".join(sections), "utf-8")
+
+
+def _shape(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    m = checkpoint.manifest
+    layers = f"{m.layers} layer{'s' if m.layers > 1 else ''}, {' and '.join(m.directions)}, {m.units} units"
+    reads = "each state" if m.task == "token-classification" else m.reads.replace("_", " ")
+    return [
+        ("task", f"{m.task}, language `{m.language}`"),
+        ("network", f"{m.cell.upper()}, {layers}; the head reads: {reads}"),
+        ("input", f"{m.tokenizer}: " + ", ".join(f"{f.kind} {f.rows} x {f.dimension}" for f in m.features)),
+        ("parameters", f"{checkpoint.parameters:,}, stored as float16"),
+        ("labels", ", ".join(checkpoint.labels)),
+        ("temperature", f"{m.temperature}"),
+    ]
+
+
+def _bin(row: Mapping[str, float | int | None]) -> tuple[str, str, str]:
+    return f"{row['from']} to {row['to'] or 'the longest'}", f"{row['texts']}", f"{row['figure']:.4f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

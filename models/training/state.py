@@ -20,11 +20,15 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, a
         tensors |= {f"adam.{i}.{k}": v for k, v in moments.items()}
     aside = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, aside, {"notes": json.dumps(notes)})
+    save_file(
+        {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, aside, {"notes": json.dumps(notes)}
+    )
     os.replace(aside, path)
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+def load_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
     """Fill `model` and `optimizer`; give (average, best, notes)."""
     tensors = load_file(path)
     with safe_open(path, "pt") as file:

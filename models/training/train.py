@@ -119,7 +119,9 @@ class Trainer:
         rows, total, seen = self._rows(epoch), 0.0, 0
         self.network.train()
         batches = shuffled(rows, self.recipe.batch_size, random)
-        for batch in progress(batches, math.ceil(len(rows) / self.recipe.batch_size), f"epoch {epoch + 1}/{self.recipe.epochs}"):
+        for batch in progress(
+            batches, math.ceil(len(rows) / self.recipe.batch_size), f"epoch {epoch + 1}/{self.recipe.epochs}"
+        ):
             total += self._step(batch.to(self.device)) * len(batch.lengths)
             seen += len(batch.lengths)
         return total / seen
@@ -130,7 +132,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(dataclasses.replace(batch, ids=hide_ids(batch.ids, self.recipe.unknown_rate)))
         if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"the loss is {float(loss)} after {self.done} steps: lower learning_rate or gradient_clip")
+            raise TrainingError(
+                f"the loss is {float(loss)} after {self.done} steps: lower learning_rate or gradient_clip"
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         if self.frozen is not None and (gradient := self.network.embedding.tables["token"].grad) is not None:
             gradient[self.frozen] = 0
@@ -143,7 +147,9 @@ class Trainer:
     def _loss(self, batch: Batch) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
             run = self.network.run(batch.ids, batch.lengths)
-        run = dataclasses.replace(run, hidden_states=tuple(tuple(h.float() for h in layer) for layer in run.hidden_states))
+        run = dataclasses.replace(
+            run, hidden_states=tuple(tuple(h.float() for h in layer) for layer in run.hidden_states)
+        )
         if isinstance(self.network, Tagger):
             return self.network.crf.loss(self.network.emissions(run), batch.targets, batch.lengths) / len(batch.lengths)
         logits = self.network.logits(run)
@@ -175,7 +181,11 @@ class Trainer:
 
     def _save(self) -> None:
         if self.state is not None:
-            notes = {"recipe": self.recipe.model_dump(), "curve": [dataclasses.astuple(row) for row in self.curve], "done": self.done}
+            notes = {
+                "recipe": self.recipe.model_dump(),
+                "curve": [dataclasses.astuple(row) for row in self.curve],
+                "done": self.done,
+            }
             save_state(self.state, self.network, self.optimizer, self.average, self.best, notes)
 
     def _resume(self) -> None:
@@ -199,5 +209,3 @@ def network_of(recipe: Recipe, features: tuple[Feature, ...], labels: tuple[str,
         recipe.task, recipe.cell, features, recipe.units, recipe.layers, recipe.directions, outputs, recipe.reads
     )
     return build(shape, (recipe.input_dropout, recipe.layer_dropout, recipe.head_dropout))
-
-

@@ -1,0 +1,293 @@
+"""The whole domain in one method: texts in; labels or entities out and, when asked, what happened inside."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .analysis.reductions import Reduced, reduce
+from .certificate import Certificate, chosen_timesteps, recurrence_error
+from .checkpoint import Checkpoint
+from .crf import Lattice, TextLattice
+from .encoder import Pass
+from .errors import EmptyText, OptionError, TooManyCharacters, TooManyTokens
+from .features import TextIds, batch_ids, text_ids
+from .inspection import Inspection, Plan, Selection, Shape, plan
+from .network import Classifier, Tagger
+from .runner import Activations, Runner, TorchRunner
+from .spans import Span, to_spans
+from .text import TOKENIZERS, Token
+from .vocabulary import Vocabulary
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A text that this model can read: its tokens and their ids."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    ids: TextIds = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def prefix(self, length: int) -> "Prepared":
+        """The text cut after its first `length` tokens; no feature of a token looks ahead, so ids are cut too."""
+        return Prepared(self.text, self.tokens[:length], {kind: ids[:length] for kind, ids in self.ids.items()})
+
+
+@dataclass(frozen=True)
+class Entity:
+    """``text == raw[start:end]``; score is the exact CRF marginal of the span."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The best label, and its score, of the text cut after each token; from commit_timestep on it never changes."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    commit_timestep: int
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What happened inside one text. tensors: name -> float32 [layer, direction, timestep, unit], as selected."""
+
+    selection: Selection
+    tensors: dict[str, Array]
+    certificate: Certificate
+    reductions: Reduced | None = None
+    prefixes: Prefixes | None = None
+    embedding: Array | None = None
+    emissions: Array | None = None
+    marginals: Array | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One text's answer. scores: of every label, best first (classifiers); entities in text order (taggers).
+
+    logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
+    """
+
+    tokens: tuple[Token, ...]
+    logits: Array
+    scores: tuple[tuple[str, float], ...] | None = None
+    entities: tuple[Entity, ...] | None = None
+    inside: Inside | None = None
+
+
+class Predictor:
+    """A loaded model. Not thread-safe: one thread a device runs it."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384) -> None:
+        """batch_tokens: padded tokens that run together at most; a single longer text still runs, alone."""
+        self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
+        self.network: Classifier | Tagger = checkpoint.network.to(device).eval()
+        self.runner: Runner = TorchRunner(self.network, device)
+        self._tokenize = TOKENIZERS[checkpoint.manifest.tokenizer]
+
+    @property
+    def shape(self) -> Shape:
+        m = self.checkpoint.manifest
+        return Shape(m.task, m.cell, m.layers, m.directions, m.units)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the tokens; other features have their own."""
+        found = self.network.architecture.features[0].vocabulary
+        assert found is not None
+        return found
+
+    def predict(self, texts: Sequence[str], inspection: Inspection | None = None) -> list[Prediction]:
+        """Answers in the order of `texts`.
+
+        Raises: InputError: EmptyText, TooManyTokens, TooManyCharacters, or what `inspection.plan` raises.
+        """
+        shown = plan(inspection, self.shape) if inspection else None
+        return self.run([self.prepare(text, i) for i, text in enumerate(texts)], shown)
+
+    def prepare(self, text: str, index: int | None = None) -> Prepared:
+        """Tokens and ids of one text; `index` is its place in a batch, for the message.
+
+        Raises: EmptyText, TooManyCharacters, TooManyTokens.
+        """
+        m = self.checkpoint.manifest
+        if len(text) > m.max_characters:
+            raise TooManyCharacters(len(text), m.max_characters)
+        tokens = tuple(self._tokenize(text))
+        if not tokens:
+            raise EmptyText(index)
+        if len(tokens) > m.max_tokens:
+            raise TooManyTokens(len(tokens), m.max_tokens)
+        return Prepared(text, tokens, text_ids(self.network.architecture.features, tokens))
+
+    def cost(self, length: int, shown: Plan | None) -> int:
+        """Tokens that the model has to read for a text of `length`: more where prefixes are truly re-run."""
+        if shown and shown.inspection.prefix_predictions and not self.reads_prefixes_at_once:
+            return length + length * (length + 1) // 2
+        return length
+
+    def values(self, length: int, shown: Plan) -> int:
+        """How many numbers an answer about a text of `length` tokens would hold.
+
+        Raises: SelectionError where the selection does not fit the text.
+        """
+        per_token = self.network.embedding.size if shown.inspection.embedding else 0
+        if shown.inspection.token_scores:
+            per_token += 2 * len(self.checkpoint.tags)
+        return shown.values(length) + per_token * length
+
+    @property
+    def reads_prefixes_at_once(self) -> bool:
+        """Forward-only and read from the last state: h_t is the state of the text cut after t."""
+        m = self.checkpoint.manifest
+        return m.directions == ("forward",) and m.reads == "last_state"
+
+    @torch.inference_mode()
+    def run(self, texts: Sequence[Prepared], shown: Plan | None = None) -> list[Prediction]:
+        """Predict prepared texts, those of like length side by side."""
+        out: dict[int, Prediction] = {}
+        for rows in self._batches([len(t) for t in texts], recording=shown is not None):
+            batch = [texts[i] for i in rows]
+            run, activations = self._pass(batch, record=shown is not None)
+            answers = self._classified(batch, run) if isinstance(self.network, Classifier) else self._tagged(batch, run)
+            for b, (i, answer) in enumerate(zip(rows, answers, strict=True)):
+                inside = self._inside(batch[b], b, run, activations, shown) if shown and activations else None
+                out[i] = answer if inside is None else replace(answer, inside=inside)
+        return [out[i] for i in range(len(texts))]
+
+    def _pass(self, batch: Sequence[Prepared], record: bool) -> tuple[Pass, Activations | None]:
+        return self.runner.run(batch_ids([t.ids for t in batch]), torch.tensor([len(t) for t in batch]), record)
+
+    def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
+        """Places in `lengths`, in groups of like length; recorded ones are smaller, for they keep every gate."""
+        budget = self.batch_tokens // 8 if recording else self.batch_tokens
+        group: list[int] = []
+        for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+            if group and lengths[i] * (len(group) + 1) > budget:
+                yield group
+                group = []
+            group.append(i)
+        if group:
+            yield group
+
+    def _classified(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
+        assert isinstance(self.network, Classifier)
+        logits = self.network.logits(run).cpu().numpy()
+        return [Prediction(t.tokens, row, self._scores(row)) for t, row in zip(batch, logits, strict=True)]
+
+    def _scores(self, logits: Array) -> tuple[tuple[str, float], ...]:
+        """softmax(logits / temperature), best first; of equal ones in the order of the labels."""
+        p = softmax(logits, self.checkpoint.manifest.temperature)
+        labels = self.checkpoint.labels
+        return tuple((labels[k], float(p[k])) for k in np.argsort(-p, kind="stable"))
+
+    def _tagged(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
+        assert isinstance(self.network, Tagger)
+        emissions = self.network.emissions(run)
+        paths = self.network.crf.viterbi(emissions, run.lengths)
+        tags = self.checkpoint.tags
+        spans = [to_spans([tags[k] for k in path]) for path in paths]
+        lattice = self.network.crf.lattice(emissions, run.lengths) if any(spans) else None
+        out = []
+        for b, (text, path) in enumerate(zip(batch, paths, strict=True)):
+            found: tuple[Entity, ...] = ()
+            if lattice and spans[b]:
+                sums = self.network.crf.text_lattice(lattice, emissions, b, len(text))
+                found = tuple(self._entity(text, span, path, sums) for span in spans[b])
+            out.append(Prediction(text.tokens, emissions[b, : len(text)].cpu().numpy(), entities=found))
+        return out
+
+    def _entity(self, text: Prepared, span: Span, path: Sequence[int], sums: TextLattice) -> Entity:
+        start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
+        inside = self.checkpoint.tags.index(f"I-{span.label}")
+        score = sums.span_probability(span.start, span.stop, path[span.start], inside)
+        return Entity(span.label, text.text[start:end], start, end, score)
+
+    def _inside(self, text: Prepared, row: int, run: Pass, activations: Activations, shown: Plan) -> Inside:
+        """What `shown` asks to see of row `row` of a batch."""
+        n, asked = len(text), shown.inspection
+        mine = [[{k: v[row, :n] for k, v in d.items()} for d in layer] for layer in activations]
+        selection = shown.select(n)
+        wanted = {*shown.tensors, *shown.reduced, *(("forget_gate", "input_gate") if "phases" in asked.reduce else ())}
+        values = {name: self._selected(mine, name, selection) for name in wanted}
+        emissions = marginals = None
+        if asked.token_scores:
+            emissions, marginals = self._token_scores(run, row, n)
+        return Inside(
+            selection,
+            {name: values[name] for name in shown.tensors},
+            self._certificate(text, [x[row, :n] for x in run.inputs], mine),
+            reduce({name: values[name] for name in shown.reduced}, asked.reduce, values) if asked.reduce else None,
+            self._prefixes(text, run, row) if asked.prefix_predictions else None,
+            run.inputs[0][row, :n].cpu().numpy() if asked.embedding else None,
+            emissions,
+            marginals,
+        )
+
+    def _selected(self, mine: Activations, name: str, selection: Selection) -> Array:
+        """[layer, direction, timestep, unit] of one tensor, copied from the device once."""
+        directions = self.checkpoint.manifest.directions
+        stack = torch.stack(
+            [
+                torch.stack([mine[layer][directions.index(d)][name] for d in selection.directions])
+                for layer in selection.layers
+            ]
+        )
+        values: Array = stack.cpu().numpy()
+        if len(selection.timesteps) < values.shape[2]:
+            values = values[:, :, list(selection.timesteps)]
+        if selection.units != tuple(range(values.shape[3])):
+            values = values[:, :, :, list(selection.units)]
+        return values
+
+    def _certificate(self, text: Prepared, inputs: Sequence[torch.Tensor], mine: Activations) -> Certificate:
+        encoder = self.network.encoder
+        worst = 0.0
+        for layer, x in enumerate(inputs):
+            for d, direction in enumerate(encoder.directions):
+                at = chosen_timesteps(text.text, len(text), layer, direction)
+                weights = encoder.recurrence(layer, direction).weights
+                worst = max(worst, recurrence_error(encoder.cell, weights, x, mine[layer][d], direction, at))
+        return Certificate(worst, "float32", self.device.type, self.runner.kernel)
+
+    def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
+        """(emissions, marginals), each [time, tag]."""
+        assert isinstance(self.network, Tagger)
+        emissions = self.network.emissions(run)[row : row + 1, :length]
+        lattice: Lattice = self.network.crf.lattice(emissions, run.lengths[row : row + 1])
+        marginals = self.network.crf.text_lattice(lattice, emissions, 0, length).marginals()
+        return emissions[0].cpu().numpy(), marginals.astype(np.float32)
+
+    def _prefixes(self, text: Prepared, run: Pass, row: int) -> Prefixes:
+        if not isinstance(self.network, Classifier):
+            raise OptionError("prefix_predictions is for classifiers")
+        if self.reads_prefixes_at_once:
+            logits = self.network.head(run.top[row, : len(text)]).cpu().numpy()
+        else:
+            logits = np.stack([p.logits for p in self.run([text.prefix(n + 1) for n in range(len(text))])])
+        scores = softmax(logits, self.checkpoint.manifest.temperature)
+        best = scores.argmax(1)
+        changes = np.flatnonzero(best != best[-1])
+        labels = tuple(self.checkpoint.labels[k] for k in best)
+        return Prefixes(labels, tuple(map(float, scores.max(1))), int(changes[-1]) + 1 if len(changes) else 0)
+
+
+def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """exp(z / temperature) / sum, over the last axis, in float64."""
+    z = logits.astype(np.float64) / temperature
+    e = np.exp(z - z.max(-1, keepdims=True))
+    out: NDArray[np.float64] = e / e.sum(-1, keepdims=True)
+    return out

@@ -1,0 +1,65 @@
+"""create_app(settings): assembly and lifespan, nothing else. Importing this module does nothing."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+import torch
+from fastapi import FastAPI
+
+from . import problems
+from .engine import Engine
+from .registry import Registry, choose_device
+from .routes import documented, health, native
+from .settings import Settings
+from .state import State
+from .telemetry import RequestId
+
+log = logging.getLogger(__name__)
+_DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, when asked, every state and gate."
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app; models load in the background once it has started, and /health/ready says when they are there.
+
+    Raises: StartupError where the device asked for is not there.
+    """
+    settings = settings or Settings()
+    device = choose_device(settings.device)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        torch.set_num_threads(settings.threads)
+        state = app.state.service = State(
+            settings,
+            Registry(wanted_default=settings.default_model),
+            Engine(settings.max_queue_tokens, settings.deadline_ms),
+            device,
+        )
+        loading = asyncio.create_task(_load(state))
+        yield
+        loading.cancel()
+        await state.engine.drain()
+        state.engine.close()
+
+    app = FastAPI(title="gatescope", version=version("gatescope"), description=_DESCRIPTION, lifespan=lifespan)
+    app.include_router(native.router)
+    app.include_router(health.router)
+    problems.install(app)
+    documented.install(app)
+    app.add_middleware(RequestId, log_requests=settings.access_log)
+    return app
+
+
+async def _load(state: State) -> None:
+    """Load off the event loop, so that the probes answer meanwhile; then spare the garbage collector what is loaded."""
+    s = state.settings
+    await asyncio.to_thread(state.registry.load, s.weights_dir, state.device, s.max_batch_tokens)
+    gc.collect()
+    gc.freeze()
+    log.info(
+        "ready: %d models on %s, %d broken", len(state.registry.predictors), state.device, len(state.registry.broken)
+    )

@@ -1,0 +1,76 @@
+"""A typed httpx client of the service, for the command line, README and tests. Imports no torch.
+
+with Client("http://127.0.0.1:8000") as gatescope:
+    answer = gatescope.inspect("zh-sentiment-lstm", "我想吃汉堡", tensors=["forget_gate"])
+    answer.results[0].tensors["forget_gate"].shape
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from . import schemas
+
+Texts = str | Sequence[str]
+
+
+class ProblemError(Exception):
+    """The service answered with a problem; `problem` is its body, RFC 9457."""
+
+    def __init__(self, problem: schemas.Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.detail)
+
+
+class Client:
+    """One connection pool to one server.
+
+    Every method raises ProblemError where the server refuses, and httpx.TransportError where it cannot be reached.
+    """
+
+    def __init__(self, base_url: str = "http://127.0.0.1:8000", timeout_s: float = 60.0) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=timeout_s)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def models(self) -> schemas.ModelList:
+        return schemas.ModelList.model_validate(self._ask("GET", "/v1/models"))
+
+    def model(self, name: str) -> schemas.ModelOut:
+        return schemas.ModelOut.model_validate(self._ask("GET", f"/v1/models/{name}"))
+
+    def predict(self, model: str, inputs: Texts, **options: Any) -> schemas.Answer:
+        """options: top_k, inspect, offset_unit."""
+        return self._answer(model, "predict", inputs, options)
+
+    def inspect(self, model: str, inputs: Texts, **options: Any) -> schemas.Answer:
+        """options: tensors, select, reduce, preactivations, ...: the fields of `schemas.InspectRequest`."""
+        return self._answer(model, "inspect", inputs, options)
+
+    def ready(self) -> schemas.Readiness:
+        return schemas.Readiness.model_validate(self._http.get("/health/ready").json())
+
+    def _answer(self, model: str, verb: str, inputs: Texts, options: dict[str, Any]) -> schemas.Answer:
+        body = {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options}
+        return schemas.Answer.model_validate(self._ask("POST", f"/v1/models/{model}/{verb}", body))
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        response = self._http.request(method, path, json=body) if body is not None else self._http.request(method, path)
+        if response.is_success:
+            return response.json()
+        try:
+            raise ProblemError(schemas.Problem.model_validate(response.json()))
+        except ValueError:
+            response.raise_for_status()
+            raise

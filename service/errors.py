@@ -1,0 +1,102 @@
+"""What can go wrong in serving, drawn as a tree. None of these knows a status code: problems.py has the one table.
+
+ServiceError
+├── StartupError          the server cannot start as it was set up
+├── RequestError          the request, before any model sees it
+│   ├── MalformedBody, BodyTooLarge, NotJson, InvalidRequest, NotAcceptable
+│   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
+└── Unavailable           a good request at a bad time
+    ├── Overloaded, DeadlineExceeded, NotReady
+"""
+
+from collections.abc import Sequence
+
+
+class ServiceError(Exception):
+    """The root of what this package raises on purpose."""
+
+
+class StartupError(ServiceError):
+    """The server cannot start as it was set up; the message is for the operator."""
+
+
+class RequestError(ServiceError):
+    pass
+
+
+class MalformedBody(RequestError):
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the body is not JSON in UTF-8: {problem}")
+
+
+class BodyTooLarge(RequestError):
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"the body is larger than {limit} bytes: send fewer or shorter texts (GATESCOPE_MAX_BODY_BYTES)"
+        )
+
+
+class NotJson(RequestError):
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(
+            f"the content type is {found!r}, allowed is JSON: send it with -H 'content-type: application/json'"
+        )
+
+
+class InvalidRequest(RequestError):
+    """Well-formed JSON that is not what the route takes; one sentence about the first thing wrong."""
+
+
+class NotAcceptable(RequestError):
+    def __init__(self, asked: str, offered: Sequence[str]) -> None:
+        self.asked, self.offered = asked, tuple(offered)
+        super().__init__(f"the Accept header is {asked!r}, this route gives {', '.join(offered)}")
+
+
+class UnknownModel(RequestError):
+    def __init__(self, name: str, known: Sequence[str], reason: str | None = None) -> None:
+        self.name, self.known, self.reason = name, tuple(known), reason
+        why = f"could not be loaded ({reason})" if reason else "is not here"
+        super().__init__(f"the model {name[:64]!r} {why}: there are {', '.join(known) or 'none'}")
+
+
+class BatchTooLarge(RequestError):
+    def __init__(self, found: int, limit: int, what: str) -> None:
+        self.found, self.limit = found, limit
+        super().__init__(f"the request has {found} {what}, allowed are {limit}: send it in parts")
+
+
+class AnswerTooLarge(RequestError):
+    def __init__(self, values: int, asked_bytes: int, limit: int, hint: str) -> None:
+        self.values, self.bytes, self.limit = values, asked_bytes, limit
+        super().__init__(
+            f"the answer would hold {values} values in about {asked_bytes} bytes, allowed are {limit} "
+            f"(GATESCOPE_MAX_ANSWER_BYTES): {hint}"
+        )
+
+
+class Unavailable(ServiceError):
+    """A good request at a bad time; retry_after_s where waiting helps."""
+
+    retry_after_s: float | None = None
+
+
+class Overloaded(Unavailable):
+    def __init__(self, waiting: int, limit: int, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{waiting} tokens are waiting and at most {limit} may: try again in {retry_after_s:.1f} s")
+
+
+class DeadlineExceeded(Unavailable):
+    def __init__(self, deadline_ms: int) -> None:
+        super().__init__(
+            f"there was no answer within {deadline_ms} ms (GATESCOPE_DEADLINE_MS): send less, or try again later"
+        )
+
+
+class NotReady(Unavailable):
+    def __init__(self, why: str) -> None:
+        self.retry_after_s = 1.0
+        super().__init__(f"the server is {why}: try again in a second")

@@ -1,0 +1,95 @@
+"""Which models are there: name -> Predictor, and why the others are not."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import MANIFEST, load_checkpoint
+from models.errors import CheckpointError
+from models.inspection import Inspection, plan
+from models.predictor import Predictor
+
+from .errors import StartupError, UnknownModel
+
+log = logging.getLogger(__name__)
+PREFERRED_DEFAULT = "zh-sentiment-bilstm"
+_WARM_UP = "我想吃汉堡 The quick brown fox"
+
+
+@dataclass
+class Registry:
+    """Loaded predictors by name, and the reason for each folder that is not among them."""
+
+    predictors: dict[str, Predictor] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    wanted_default: str | None = None
+    loaded: bool = False
+
+    def get(self, name: str) -> Predictor:
+        """Raises: UnknownModel, with the reason where the model is broken."""
+        found = self.predictors.get(name)
+        if found is None:
+            raise UnknownModel(name, self.names, self.broken.get(name))
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self.predictors)
+
+    @property
+    def default(self) -> str | None:
+        """The default model's name; None where no model is loaded."""
+        for name in (self.wanted_default, PREFERRED_DEFAULT):
+            if name in self.predictors:
+                return name
+        return next(iter(self.names), None)
+
+    def load(self, weights_dir: Path, device: torch.device, batch_tokens: int) -> None:
+        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others."""
+        for folder in folders(weights_dir):
+            try:
+                predictor = Predictor(load_checkpoint(folder), device, batch_tokens)
+                name = predictor.checkpoint.manifest.name
+                if name in self.predictors:
+                    raise CheckpointError(f"another folder holds a model of the name {name}: rename one")
+                predictor.predict([_WARM_UP])
+                predictor.run([predictor.prepare(_WARM_UP)], plan(Inspection(), predictor.shape))
+                self.predictors[name] = predictor
+                log.info("loaded %s (%d parameters)", name, predictor.checkpoint.parameters)
+            except CheckpointError as error:
+                self._note(folder, str(error))
+            except Exception as error:  # whatever else is wrong with one model, the others are served
+                self._note(folder, f"it cannot be run ({type(error).__name__}: {error})")
+        if not self.predictors:
+            log.error("no model could be loaded from %s", weights_dir)
+        if self.wanted_default and self.wanted_default not in self.predictors:
+            log.error("the default model %s is not loaded; %s stands in", self.wanted_default, self.default)
+        self.loaded = True
+
+    def _note(self, folder: Path, reason: str) -> None:
+        self.broken[folder.name] = reason
+        log.error("%s is broken: %s", folder.name, reason)
+
+
+def folders(weights_dir: Path) -> Iterator[Path]:
+    """The folder itself where it is one model's, else the folders in it by name; hidden ones are not models."""
+    if (weights_dir / MANIFEST).exists():
+        yield weights_dir
+    elif weights_dir.is_dir():
+        yield from sorted(p for p in weights_dir.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def choose_device(setting: str) -> torch.device:
+    """Raises: StartupError where CUDA is asked for and there is no card."""
+    if setting == "cuda" and not torch.cuda.is_available():
+        raise StartupError(
+            "GATESCOPE_DEVICE is cuda and no CUDA device is at hand: "
+            "set it to auto or cpu, or run the container with --gpus all"
+        )
+    if setting == "auto" and not torch.cuda.is_available():
+        log.info("no CUDA device is at hand: running on the CPU")
+        return torch.device("cpu")
+    return torch.device("cpu" if setting == "cpu" else "cuda")

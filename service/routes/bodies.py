@@ -1,0 +1,116 @@
+"""Body -> request: bounded, decoded, checked, and every mistake told in one sentence."""
+
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from ..errors import BodyTooLarge, InvalidRequest, MalformedBody, NotAcceptable, NotJson
+
+Schema = TypeVar("Schema", bound=BaseModel)
+_DRAINED = 4  # times the limit that is read and thrown away, so that a client gets to read its 413
+
+
+async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
+    """The body as `schema`.
+
+    Raises: NotJson, BodyTooLarge, MalformedBody, InvalidRequest.
+    """
+    _check_content_type(request)
+    return validate(decode(await read_bytes(request, limit)), schema)
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Raises: BodyTooLarge, after what the client sends was read up to a bound: it could not read the answer else."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        elif size > limit * _DRAINED:
+            break
+    if size > limit:
+        raise BodyTooLarge(limit)
+    return b"".join(chunks)
+
+
+def decode(body: bytes) -> Any:
+    """Raises: MalformedBody (empty, NaN, lone surrogates, not UTF-8, nested too deep, ...)."""
+    if not body.strip():
+        raise MalformedBody("it is empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"{error.msg} at character {error.pos}") from error
+
+
+def validate(value: Any, schema: type[Schema]) -> Schema:
+    """Raises: InvalidRequest, one sentence about the first thing that is wrong."""
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        raise InvalidRequest(_sentence(error, schema)) from None
+
+
+def accepted(request: Request, offered: tuple[str, ...]) -> str:
+    """Which of the offered media types the client likes best; of equal ones the first.
+
+    Raises: NotAcceptable.
+    """
+    header = request.headers.get("accept", "*/*")
+    best, liked = None, 0.0
+    for media_type in offered:
+        quality = _quality(header, media_type)
+        if quality > liked:
+            best, liked = media_type, quality
+    if best is None:
+        raise NotAcceptable(header[:100], offered)
+    return best
+
+
+def _quality(header: str, media_type: str) -> float:
+    """The q of the most specific range that takes `media_type` (RFC 9110, 12.5.1)."""
+    found = (-1, 0.0)
+    for part in header.split(","):
+        name, *parameters = (p.strip() for p in part.split(";"))
+        specific = {media_type: 2, f"{media_type.split('/')[0]}/*": 1, "*/*": 0}.get(name.lower() or "*/*", -1)
+        if specific > found[0]:
+            found = (specific, _q(parameters))
+    return found[1]
+
+
+def _q(parameters: list[str]) -> float:
+    for parameter in parameters:
+        if parameter.lower().startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _check_content_type(request: Request) -> None:
+    found = request.headers.get("content-type")
+    if found is None:
+        return
+    kind = found.split(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise NotJson(kind[:100])
+
+
+def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]")) or "the body"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{where} is not a field of this request: look for a typo, /docs lists those of {schema.__name__}{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    found = "" if first["type"] in ("missing", "value_error") else f", found {_brief(first['input'])}"
+    return f"{where}: {message}{found}{more}"
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

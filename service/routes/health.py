@@ -1,0 +1,48 @@
+"""Is it alive, is it ready, what is it. Nothing here ever touches a model."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from fastapi import APIRouter, Request, Response
+
+from .. import schemas
+from ..rendering import dumps
+from ..state import state_of
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health", summary="Alive")
+@router.get("/health/live", summary="Alive")
+async def live() -> dict[str, bool]:
+    return {"live": True}
+
+
+@router.get(
+    "/health/ready",
+    response_model=schemas.Readiness,
+    summary="Ready to answer",
+    responses={503: {"model": schemas.Readiness, "description": "loading, draining, or none could be loaded"}},
+)
+async def ready(request: Request) -> Response:
+    state = state_of(request)
+    body = schemas.Readiness(ready=state.ready, models=state.registry.names, broken=state.broken)
+    headers = None if state.ready else {"retry-after": "1"}
+    return Response(dumps(body.model_dump()), 200 if state.ready else 503, headers, "application/json")
+
+
+@router.get("/info", summary="What runs here")
+async def info(request: Request) -> dict[str, Any]:
+    state = state_of(request)
+    return {
+        "name": "gatescope",
+        "version": version("gatescope"),
+        "device": str(state.device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "models": state.registry.names,
+        "default_model": state.registry.default,
+        "limits": {k: v for k, v in state.settings.model_dump().items() if k.startswith("max_") or k == "deadline_ms"},
+    }

@@ -1,0 +1,150 @@
+"""The service's own API: models, predict, inspect."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from models.errors import OptionError
+from models.inspection import Inspection, Select, Timesteps, plan
+from models.predictor import Prediction, Predictor, Prepared
+
+from .. import rendering, schemas
+from ..errors import BatchTooLarge, InvalidRequest
+from ..rendering import MEDIA_TYPES, Style
+from ..state import State, state_of
+from . import bodies
+from .documented import body, json_answer, problems
+
+router = APIRouter(prefix="/v1", tags=["models"])
+_OFF_THE_LOOP = 20_000  # values or characters from which work leaves the event loop: about 2 ms
+
+
+@router.get("/models", response_model=schemas.ModelList, summary="What is loaded, and what is broken and why")
+async def list_models(request: Request) -> schemas.ModelList:
+    state = state_of(request)
+    return schemas.ModelList(models=[state.describe(n) for n in state.registry.names], broken=state.broken)
+
+
+@router.get(
+    "/models/{name}",
+    response_model=schemas.ModelOut,
+    response_model_exclude_none=True,
+    responses=problems(404),
+    summary="One model",
+)
+async def get_model(request: Request, name: str) -> schemas.ModelOut:
+    state = state_of(request)
+    state.predictor(name)
+    return state.describe(name)
+
+
+@router.post(
+    "/models/{name}/predict",
+    responses=json_answer(schemas.Answer),
+    openapi_extra=body(schemas.PredictRequest),
+    summary="Labels or entities, and what happened inside when asked",
+)
+async def predict(request: Request, name: str) -> Response:
+    state = state_of(request)
+    predictor = state.predictor(name)
+    asked = await bodies.read(request, schemas.PredictRequest, state.settings.max_body_bytes)
+    style = Style(offset_unit=asked.offset_unit, top_k=_top_k(asked.top_k, predictor))
+    return await _answer(request, state, predictor, asked.texts, asked.inspect, style)
+
+
+@router.post(
+    "/models/{name}/inspect",
+    responses=json_answer(schemas.Answer, binary=True),
+    openapi_extra=body(schemas.InspectRequest),
+    summary="Every state and gate of every timestep",
+)
+async def inspect(request: Request, name: str) -> Response:
+    state = state_of(request)
+    predictor = state.predictor(name)
+    asked = await bodies.read(request, schemas.InspectRequest, state.settings.max_body_bytes)
+    return await _answer(request, state, predictor, asked.texts, asked, Style(offset_unit=asked.offset_unit))
+
+
+async def _answer(
+    request: Request,
+    state: State,
+    predictor: Predictor,
+    texts: list[str],
+    options: schemas.InspectOptions | None,
+    style: Style,
+) -> Response:
+    """Text -> tokens -> the model thread -> bytes."""
+    shown = plan(_inspection(options), predictor.shape) if options else None
+    if options:
+        media_type = bodies.accepted(request, MEDIA_TYPES)
+        style = Style(media_type, options.encoding, options.decimals, style.offset_unit, style.top_k)
+    else:
+        bodies.accepted(request, MEDIA_TYPES[:1])
+    prepared = await prepare(state, predictor, texts)
+    values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
+    rendering.check_size(values, style, state.settings.max_answer_bytes)
+    cost = sum(predictor.cost(len(text), shown) for text in prepared)
+    done = await state.engine.submit(cost, lambda: predictor.run(prepared, shown))
+    usage = {
+        "tokens": sum(map(len, prepared)),
+        "queue_ms": round(done.queue_ms, 3),
+        "compute_ms": round(done.compute_ms, 3),
+    }
+    write = _writer(predictor, done.value, usage, style, texts)
+    content = await asyncio.to_thread(write) if values > _OFF_THE_LOOP else write()
+    return Response(content, media_type=style.media_type)
+
+
+async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
+    """Raises: BatchTooLarge, EmptyText, TooManyTokens, TooManyCharacters."""
+    if len(texts) > state.settings.max_batch_texts:
+        raise BatchTooLarge(len(texts), state.settings.max_batch_texts, "texts")
+    single = len(texts) == 1
+
+    def work() -> list[Prepared]:
+        return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
+
+    return await asyncio.to_thread(work) if sum(map(len, texts)) > _OFF_THE_LOOP // 10 else work()
+
+
+def _writer(
+    predictor: Predictor, predictions: list[Prediction], usage: dict[str, Any], style: Style, texts: list[str]
+) -> Callable[[], bytes]:
+    return lambda: rendering.answer(predictor, predictions, usage, style, texts)
+
+
+def _top_k(asked: int | None, predictor: Predictor) -> int | None:
+    if asked is None:
+        return None
+    labels = len(predictor.checkpoint.labels)
+    if predictor.shape.task != "text-classification":
+        raise OptionError("top_k is for classifiers, and this is an NER model: leave it out")
+    if asked > labels:
+        raise InvalidRequest(f"top_k is {asked} and the model has {labels} labels: 1 to {labels} are allowed")
+    return asked
+
+
+def _inspection(options: schemas.InspectOptions) -> Inspection:
+    chosen = options.select or schemas.Select()
+    steps = chosen.timesteps or schemas.Timesteps()
+    select = Select(
+        _tuple(chosen.layers),
+        _tuple(chosen.directions),
+        Timesteps(steps.start, steps.stop, steps.stride),
+        _tuple(chosen.units),
+    )
+    return Inspection(
+        _tuple(options.tensors),
+        options.preactivations,
+        select,
+        tuple(options.reduce or ()),
+        options.prefix_predictions,
+        options.embedding,
+        options.token_scores,
+    )
+
+
+def _tuple(values: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

@@ -1,0 +1,56 @@
+"""What lives as long as the app: settings, registry, engine. Built once, handed to the routes by the request."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from starlette.requests import HTTPConnection
+
+from models.predictor import Predictor
+
+from . import schemas
+from .engine import Engine
+from .errors import NotReady
+from .registry import Registry
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    settings: Settings
+    registry: Registry
+    engine: Engine
+    device: torch.device
+
+    @property
+    def ready(self) -> bool:
+        return self.registry.loaded and bool(self.registry.predictors) and not self.engine.draining
+
+    @property
+    def broken(self) -> list[schemas.Broken]:
+        return [schemas.Broken(name=name, reason=why) for name, why in sorted(self.registry.broken.items())]
+
+    def predictor(self, name: str) -> Predictor:
+        """Raises: NotReady while models load, UnknownModel."""
+        if not self.registry.loaded:
+            raise NotReady("loading its models")
+        return self.registry.get(name)
+
+    def describe(self, name: str) -> schemas.ModelOut:
+        predictor = self.registry.get(name)
+        checkpoint, network = predictor.checkpoint, predictor.network
+        m = checkpoint.manifest
+        return schemas.ModelOut(
+            name=name, task=m.task, cell=m.cell, language=m.language, description=m.description, layers=m.layers,
+            directions=list(m.directions), units=m.units, embedding_size=network.embedding.size,
+            vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters, labels=list(checkpoint.labels),
+            tags=list(checkpoint.tags) if m.task == "token-classification" else None, max_tokens=m.max_tokens,
+            max_characters=m.max_characters, license=m.license, training_data=m.training_data,
+            tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=[],
+            weights_sha256=checkpoint.weights_sha256, metrics=m.metrics, temperature=m.temperature,
+            default=name == self.registry.default,
+        )  # fmt: skip
+
+
+def state_of(connection: HTTPConnection) -> State:
+    return cast(State, connection.app.state.service)
