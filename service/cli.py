@@ -21,7 +21,8 @@ _SHADES = " ░▒▓█"  # a value from 0 to 1 as a shade, for people who look
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; a mistake of the user's ends with one sentence and status 2, never with a traceback."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given[0] if given else "").parse_args(given)
     try:
         status: int = options.run(options)
     except (ModelError, ServiceError, ProblemError) as error:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(verb: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gatescope", description="RNN and LSTM text models over HTTP, with every gate."
     )
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             asking.add_argument(
                 "--units", nargs="+", type=int, metavar="N", help="default: all; the picture shows their mean"
             )
-    _add_training(commands)
+    _add_training(commands, verb)
     return parser
 
 
@@ -77,7 +78,12 @@ def _ask(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_training(commands: Any) -> None:
+def _add_training(commands: Any, verb: str) -> None:
+    """The verbs that need torch; it is imported for them alone, for it takes seconds."""
+    if verb not in ("train", "evaluate"):
+        commands.add_parser("train", help="train a model on your own data")
+        commands.add_parser("evaluate", help="measure a model on labelled data")
+        return
     from .cli_training import add_evaluate, add_train
 
     add_train(commands)

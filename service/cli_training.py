@@ -128,5 +128,7 @@ def device(setting: str) -> torch.device:
 
 
 def _bar(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    bar: Iterable[Any] = tqdm(items, total, desc=what, unit="batch", mininterval=0.5 if sys.stderr.isatty() else 30)
+    bar: Iterable[Any] = tqdm(
+        items, desc=what, total=total, unit="batch", mininterval=0.5 if sys.stderr.isatty() else 30
+    )
     return bar

@@ -3,7 +3,7 @@
 ServiceError
 ├── StartupError          the server cannot start as it was set up
 ├── RequestError          the request, before any model sees it
-│   ├── MalformedBody, BodyTooLarge, NotJson, InvalidRequest, NotAcceptable
+│   ├── MalformedBody, BodyTooLarge, NotJson, EncodedBody, InvalidRequest, NotAcceptable
 │   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
 └── Unavailable           a good request at a bad time
     ├── Overloaded, DeadlineExceeded, NotReady
@@ -43,6 +43,12 @@ class NotJson(RequestError):
         super().__init__(
             f"the content type is {found!r}, allowed is JSON: send it with -H 'content-type: application/json'"
         )
+
+
+class EncodedBody(RequestError):
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(f"the body's content encoding is {found!r}: send it plain, without a content-encoding header")
 
 
 class InvalidRequest(RequestError):

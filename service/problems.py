@@ -25,6 +25,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.TrainingError: (422, "Training impossible"),
     s.MalformedBody: (400, "Malformed JSON"),
     s.NotJson: (415, "Not JSON"),
+    s.EncodedBody: (415, "Encoding not taken"),
     s.BodyTooLarge: (413, "Body too large"),
     s.InvalidRequest: (422, "Invalid request"),
     s.NotAcceptable: (406, "Not acceptable"),

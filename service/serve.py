@@ -5,7 +5,6 @@ import logging
 import uvicorn
 from pydantic import ValidationError
 
-from .app import create_app
 from .errors import StartupError
 from .settings import Settings
 from .telemetry import set_up_logging
@@ -20,6 +19,8 @@ def serve() -> int:
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    from .app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
+
     app = create_app(settings)
     config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
                             timeout_graceful_shutdown=max(1, settings.deadline_ms // 1000))  # fmt: skip

@@ -1,6 +1,7 @@
 """From data files to a weights folder that the service can load: the whole of the `train` command but its options."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ def shown_command(recipe_file: Path | None, files: Files, options: dict[str, Any
     words: list[str] = ["gatescope train"]
     if recipe_file:
         words.append(f"--recipe {_short(recipe_file)}")
-    words += [f"--{key.replace('_', '-')} {value}" for key, value in options.items()]
+    words += [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
     named: Sequence[tuple[str, Path | None]] = (("train", files.train), ("dev", files.dev), ("extra", files.extra))
     words += [f"--{key} {_short(path)}" for key, path in named if path]
     if files.vectors:

@@ -6,7 +6,7 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from ..errors import BodyTooLarge, InvalidRequest, MalformedBody, NotAcceptable, NotJson
+from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson
 
 Schema = TypeVar("Schema", bound=BaseModel)
 _DRAINED = 4  # times the limit that is read and thrown away, so that a client gets to read its 413
@@ -15,7 +15,7 @@ _DRAINED = 4  # times the limit that is read and thrown away, so that a client g
 async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
     """The body as `schema`.
 
-    Raises: NotJson, BodyTooLarge, MalformedBody, InvalidRequest.
+    Raises: NotJson, EncodedBody, BodyTooLarge, MalformedBody, InvalidRequest.
     """
     _check_content_type(request)
     return validate(decode(await read_bytes(request, limit)), schema)
@@ -91,6 +91,9 @@ def _q(parameters: list[str]) -> float:
 
 
 def _check_content_type(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise EncodedBody(encoding[:100])
     found = request.headers.get("content-type")
     if found is None:
         return
@@ -105,6 +108,8 @@ def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{where} is not a field of this request: look for a typo, /docs lists those of {schema.__name__}{more}"
+    if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{where}: expected a JSON object, found {_brief(first['input'])}{more}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     found = "" if first["type"] in ("missing", "value_error") else f", found {_brief(first['input'])}"

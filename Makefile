@@ -1,0 +1,68 @@
+# gatescope: `make serve` starts the server, `make test` runs the tests; `make help` lists the rest.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3 2>/dev/null))
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Empty: pip's own index, whose Linux build of torch is the CUDA one (gigabytes). README says where the CPU index is shown.
+TORCH_INDEX_URL ?=
+
+SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/kernel/*.cpp models/kernel/*.hpp models/kernel/*.h)
+
+.PHONY: help serve test lint format lock clean torch
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+serve: $(VENV)/.serve ## install what is missing into .venv/ and start the server on 127.0.0.1:8000
+	@$(BIN)/gatescope serve
+
+test: $(VENV)/.test ## install what is missing into .venv/ and run the tests
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.test ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test ## write the style into the files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.test ## choose versions anew and pin them by hash; no address is written
+	$(BIN)/pip install --quiet pip-tools
+	$(PIN) -o requirements/image.lock pyproject.toml
+	$(PIN) --extra train -c requirements/image.lock -o requirements/serve.lock pyproject.toml
+	$(PIN) --extra train --extra dev -c requirements/serve.lock -o requirements/test.lock pyproject.toml
+
+PIN = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --unsafe-package torch --strip-extras --no-header \
+      --annotation-style=line --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+clean: ## remove .venv/ and what was built
+	rm -rf $(VENV) build *.egg-info models/kernel/*.so
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "gatescope: Python 3.11 or later is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gatescope: Python 3.11 or later is needed, found " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Everything by hash first; then torch finds all that it needs beside it already, but for what its CUDA build alone brings.
+$(VENV)/.serve: requirements/serve.lock requirements/torch.txt $(SOURCES) | $(VENV)/.python
+	$(call install,requirements/serve.lock)
+	@touch $@
+
+$(VENV)/.test: requirements/test.lock requirements/torch.txt $(SOURCES) | $(VENV)/.python
+	$(call install,requirements/test.lock)
+	@touch $@ $(VENV)/.serve
+
+define install
+$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+$(MAKE) --no-print-directory torch VENV=$(VENV)
+$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef
+
+torch: | $(VENV)/.python ## torch alone, from TORCH_INDEX_URL where that is set
+	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) -c requirements/torch.txt torch
+
+-include image.mk

@@ -1,0 +1,106 @@
+"""Tiny models with seeded weights, made once: every task, language, cell and head that the library knows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.cells import Cell
+from models.checkpoint import Checkpoint, architecture, save_checkpoint
+from models.features import Feature, FeatureKind, bigram_forms
+from models.manifest import FeatureEntry, Manifest
+from models.network import Reads, Task, build
+from models.recurrence import Direction
+from models.text import TOKENIZERS
+from models.vocabulary import Vocabulary
+
+SENTENCES = {
+    "zh": ["我想吃汉堡", "酒店不错，服务很好。", "中国女排在北京战胜了巴西队", "服务很差！"],
+    "en": ["The service was good", "John Smith from Google doesn't live in London .", "a b c d e f g", "It 's not bad"],
+}
+LABELS = {"text-classification": ("negative", "neutral", "positive"), "token-classification": ("LOC", "PER")}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What makes one tiny model."""
+
+    task: Task = "text-classification"
+    cell: Cell = "lstm"
+    language: str = "zh"
+    layers: int = 1
+    directions: tuple[Direction, ...] = ("forward",)
+    units: int = 7
+    reads: Reads = "last_state"
+    kinds: tuple[FeatureKind, ...] = ("token", "bigram")
+    seed: int = 0
+
+
+def make_checkpoint(name: str, tiny: Tiny) -> Checkpoint:
+    """A network with weights of about the size that training gives; not yet on disk, so its digests are empty."""
+    tokenizer = "characters" if tiny.language == "zh" else "words"
+    tokens = [TOKENIZERS[tokenizer](s) for s in SENTENCES[tiny.language]]
+    forms = Vocabulary.count(t.form for text in tokens for t in text)
+    pairs = Vocabulary.count(pair for text in tokens for pair in bigram_forms(text))
+    known = {"token": ("vocabulary.txt", forms), "bigram": ("bigrams.txt", pairs)}
+    features, entries = [], []
+    for n, kind in enumerate(tiny.kinds):
+        file, vocabulary = known.get(kind, (None, None))
+        rows, dimension = len(vocabulary) if vocabulary else 50, 5 + n
+        features.append(Feature(kind, rows, dimension, vocabulary))
+        entries.append(FeatureEntry(kind=kind, rows=rows, dimension=dimension, vocabulary=file))
+    manifest = Manifest(
+        name=name, task=tiny.task, cell=tiny.cell, language=tiny.language, description="tiny", tokenizer=tokenizer,
+        features=tuple(entries), layers=tiny.layers, directions=tiny.directions, units=tiny.units, reads=tiny.reads,
+        max_tokens=600, max_characters=2000, license="none", training_data="none", metrics={"accuracy": 0.5}, sha256={},
+        temperature=1.3 if tiny.task == "text-classification" else 1.0,
+    )  # fmt: skip
+    labels = LABELS[tiny.task]
+    torch.manual_seed(tiny.seed)
+    network = build(architecture(manifest, tuple(features), labels)).eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.normal_(std=0.6)
+    for table in network.embedding.tables.values():
+        table[0] = 0
+    return Checkpoint(manifest, network, labels)
+
+
+BOTH: tuple[Direction, ...] = ("forward", "reverse")
+NER: Task = "token-classification"
+WORDS: tuple[FeatureKind, ...] = ("token", "subword", "affix", "shape")
+TINY = {
+    "tiny-zh-rnn": Tiny(cell="rnn"),
+    "tiny-zh-lstm": Tiny(),
+    "tiny-zh-pooled": Tiny(reads="mean_max"),
+    "tiny-zh-ner-rnn": Tiny(task=NER, cell="rnn"),
+    "tiny-zh-ner-lstm": Tiny(task=NER, seed=3),
+    "tiny-en-bilstm": Tiny(language="en", layers=2, directions=BOTH, reads="mean_max", kinds=WORDS),
+    "tiny-en-birnn": Tiny(language="en", cell="rnn", layers=2, directions=BOTH, kinds=WORDS),
+    "tiny-en-ner-bilstm": Tiny(task=NER, language="en", layers=2, directions=BOTH, kinds=WORDS, seed=5),
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all tiny models; read, never written to."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, tiny in TINY.items():
+        save_checkpoint(folder / name, make_checkpoint(name, tiny), torch.float32)
+    return folder
+
+
+@pytest.fixture
+def tiny_checkpoint(tmp_path: Path) -> Callable[..., Checkpoint]:
+    """``tiny_checkpoint(cell="rnn", layers=2)``: a tiny model that went through a folder, ``tmp_path / "tiny"``."""
+
+    def make(**changes: object) -> Checkpoint:
+        return save_checkpoint(tmp_path / "tiny", make_checkpoint("tiny", replace(Tiny(), **changes)), torch.float32)  # type: ignore[arg-type]
+
+    return make

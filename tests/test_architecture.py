@@ -1,0 +1,65 @@
+"""The arrows of the design, read off the imports: data flows one way, and nothing below knows of HTTP."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(p for part in ("models", "service") for p in (ROOT / part).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute names of all that a file imports, type-checking imports included."""
+    package = path.relative_to(ROOT).with_suffix("").parts
+    package = package[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            found |= {module} | {f"{module}.{name.name}" for name in node.names}
+    return found
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "models")], ids=module)
+def test_models_know_torch_and_never_http(path: Path) -> None:
+    assert not {
+        name for name in imports(path) if name.split(".")[0] in ("service", "fastapi", "starlette", "uvicorn", "httpx")
+    }
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "service")], ids=module)
+def test_the_framework_stays_at_the_edge(path: Path) -> None:
+    allowed = {"app", "problems", "telemetry", "state"} | {p.stem for p in (ROOT / "service/routes").glob("*.py")}
+    if path.stem not in allowed:
+        assert not {name for name in imports(path) if name.split(".")[0] in ("fastapi", "starlette")}
+
+
+@pytest.mark.parametrize("name", ["client", "schemas", "engine", "probe"])
+def test_what_a_client_or_the_engine_needs_knows_no_torch(name: str) -> None:
+    path = ROOT / "service" / f"{name}.py"
+    if name == "probe" and not path.exists():
+        return
+    assert not {n for n in imports(path) if n.split(".")[0] in ("torch", "models", "numpy")}
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    names = {module(path): path for path in FILES}
+    arrows = {name: {n for n in imports(path) if n in names and n != name} for name, path in names.items()}
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle: {' -> '.join((*way[way.index(name) :], name))}"
+        for other in arrows[name] - done:
+            walk(other, (*way, name))
+        done.add(name)
+
+    done: set[str] = set()
+    for name in names:
+        walk(name, ())

@@ -1,0 +1,168 @@
+"""README in both languages: every code block runs as it stands, and every table is true."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+BLOCK = re.compile(r"^```(bash|python|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(readme: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(readme.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands need of a clone, with data for `train`; what they write stays out of this one."""
+    out = tmp_path_factory.mktemp("clone")
+    for name in (
+        "Makefile",
+        "requirements",
+        "pyproject.toml",
+        "setup.py",
+        "models",
+        "service",
+        "weights",
+        "recipes",
+        "image.mk",
+    ):
+        if (ROOT / name).exists() and name != "weights":
+            (out / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "weights", out / "weights")
+    (out / ".venv").symlink_to(Path(sys.prefix))
+    rows = [{"text": f"{word} film number {i}", "label": label} for i in range(12)
+            for label, words in (("positive", "great fine lovely"), ("negative", "poor awful dull")) for word in words.split()]  # fmt: skip
+    for name in ("train.jsonl", "dev.jsonl"):
+        (out / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return out
+
+
+@pytest.fixture(scope="module")
+def environment(port: int) -> dict[str, str]:
+    return {**os.environ, "GATESCOPE_PORT": str(port), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def made(place: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
+    """`make serve`, as README says it, in the environment that is there already."""
+    command = ["make", "serve", f"VENV={sys.prefix}"]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    waiting, deadline = threading.Event(), time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        waiting.wait(0.1)
+    else:
+        pytest.fail("make serve gave no ready server")
+    yield
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.wait(30) is not None
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
+def test_every_code_block_runs_and_answers_as_shown(
+    readme: Path, place: Path, port: int, environment: dict[str, str]
+) -> None:
+    shutil.rmtree(place / "weights/my-lstm", ignore_errors=True)
+    said = ""
+    found = blocks(readme)
+    assert len(found) >= 7
+    for language, code in found:
+        code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+        if language == "json":
+            _assert_within(json.loads(code), json.loads(said))
+            continue
+        if code.startswith("make serve"):
+            continue  # it is running: the fixture `made`
+        command = (
+            [sys.executable, "-c", code]
+            if language == "python"
+            else ["bash", "-euo", "pipefail", "-c", _with_url(code, port)]
+        )
+        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+        said = done.stdout
+        assert said.strip(), code
+
+
+def _with_url(code: str, port: int) -> str:
+    return re.sub(r"(gatescope (?:list|predict|inspect))", rf"\1 --url http://127.0.0.1:{port}", code)
+
+
+def _assert_within(shown: object, said: object, where: str = "") -> None:
+    """What README shows stands so in the answer; README may leave fields out, and numbers may differ in late digits."""
+    if isinstance(shown, dict) and isinstance(said, dict):
+        for key, value in shown.items():
+            assert key in said, f"{where}.{key} is not in the answer"
+            _assert_within(value, said[key], f"{where}.{key}")
+    elif isinstance(shown, list) and isinstance(said, list):
+        assert len(shown) == len(said), where
+        for i, (a, b) in enumerate(zip(shown, said, strict=True)):
+            _assert_within(a, b, f"{where}[{i}]")
+    elif where.endswith("recurrence_max_abs_error"):
+        assert isinstance(said, float)
+        assert 0 < said < 2e-6
+    elif isinstance(shown, float):
+        assert said == pytest.approx(shown, abs=2e-3), where
+    else:
+        assert shown == said, where
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
+def test_the_first_answer_with_forget_gates_is_within_20_lines(readme: Path) -> None:
+    head = "\n".join(readme.read_text("utf-8").splitlines()[:20])
+    assert "make serve" in head
+    assert "curl" in head
+    assert re.search(r'"forget_gate": \{.*"data": \[\[\[\[', head)
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
+def test_every_setting_stands_in_readme_with_its_default(readme: Path) -> None:
+    rows = dict(re.findall(r"^\| `GATESCOPE_(\w+)` \| `?(.*?)`? \|", readme.read_text("utf-8"), re.MULTILINE))
+    want = {name.upper(): "" if field.default is None else str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+            for name, field in Settings.model_fields.items()}  # fmt: skip
+    assert rows == want
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
+def test_every_shipped_model_stands_in_readme_with_its_figure(readme: Path) -> None:
+    text = readme.read_text("utf-8")
+    for manifest in sorted((ROOT / "weights").glob("*/manifest.json")):
+        m = json.loads(manifest.read_text("utf-8"))
+        figure = m["metrics"].get("accuracy", m["metrics"].get("f1"))
+        assert re.search(rf"^\| `{m['name']}` \|.*\| (accuracy|F1|准确率) {100 * figure:.1f}", text, re.MULTILINE), m[
+            "name"
+        ]
+
+
+def test_links_lead_to_files_that_are_there() -> None:
+    for page in [*READMES, ROOT / "CONTRIBUTING.md", ROOT / "weights/README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
