@@ -55,15 +55,15 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     listing = commands.add_parser("list", help="the models of a running server")
     _ask(listing).set_defaults(run=_list)
-    for verb, run, say in (
+    for name, run, say in (
         ("predict", _predict, "labels or entities of a text"),
         ("inspect", _inspect, "what the gates do at each token"),
     ):
-        asking = commands.add_parser(verb, help=say, description=f"Ask a running server for {say}.")
+        asking = commands.add_parser(name, help=say, description=f"Ask a running server for {say}.")
         asking.add_argument("text", help="- reads standard input")
         asking.add_argument("--model", help="default: the server's default model")
         _ask(asking).set_defaults(run=run)
-        if verb == "inspect":
+        if name == "inspect":
             asking.add_argument("--tensors", nargs="+", metavar="NAME", help="default: all that the model has")
             asking.add_argument(
                 "--units", nargs="+", type=int, metavar="N", help="default: all; the picture shows their mean"
