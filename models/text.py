@@ -18,8 +18,9 @@ import regex
 
 LONGEST_TOKEN = 64
 
-_MARKS = r"(?:\p{M}|\u200d\S|[\U0001F3FB-\U0001F3FF]){0,31}"  # accents, variation selectors, joined emoji, skin tones
-_CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|\S{_MARKS}")
+_MARKS = r"(?:\p{M}|\u200d[^\s\x1c-\x1f]|[\U0001F3FB-\U0001F3FF]){0,31}"  # accents, variation selectors, joined emoji, skin tones
+_VISIBLE = r"[^\s\x1c-\x1f]"  # str.isspace counts these four separators too
+_CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_VISIBLE}{_MARKS}")
 
 _LETTER = r"[\p{L}\p{N}--\p{Han}]"
 _INSIDE = r"[\p{L}\p{N}\p{M}--\p{Han}]"
@@ -30,7 +31,7 @@ _WORD = regex.compile(
     | {_LETTER}{_INSIDE}{{0,31}}(?:[-&_'’]{_INSIDE}{{1,15}}){{0,2}}         # well-made  O'Brien  don't
     | ['’](?:s|m|d|re|ve|ll|S|M|D|RE|VE|LL)(?![\p{{L}}\p{{N}}])             # 's, where the text is tokenised already
     | [\U0001F1E6-\U0001F1FF]{{2}}                                          # a flag is two letters
-    | \S{_MARKS}
+    | {_VISIBLE}{_MARKS}
     """,
     regex.VERBOSE | regex.V1,
 )

@@ -49,6 +49,8 @@ def read_labelled(path: Path) -> list[LabelledText]:
             raise BadRow(path, number, 'found no text and label as strings: a row is {"text": "...", "label": "..."}')
         if not row["text"].strip() or not row["label"].strip():
             raise BadRow(path, number, "text or label is empty: remove the row or fill it")
+        if any("\ud800" <= c <= "\udfff" for c in row["text"] + row["label"]):
+            raise BadRow(path, number, "found a lone surrogate, which is no character: repair the text")
         rows.append(LabelledText(row["text"], row["label"].strip()))
     return _some(path, rows)
 

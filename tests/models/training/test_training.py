@@ -1,0 +1,171 @@
+"""It learns, it resumes to the bit, and it refuses what it cannot train on."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import load_checkpoint
+from models.errors import RecipeError, TrainingError
+from models.training.data import prepare, static_vectors
+from models.training.metrics import Predicted, accuracy, by_length, f1, macro_f1, temperature
+from models.training.produce import Files, produce
+from models.training.recipe import Recipe, read_recipe
+from models.training.train import Trainer
+
+CPU = torch.device("cpu")
+SMALL: dict[str, Any] = {"name": "m", "task": "text-classification", "language": "zh", "units": 8, "token_dimension": 8, "epochs": 6,
+                         "learning_rate": 0.03, "batch_size": 8, "average": 0.9, "unknown_rate": 0.0, "input_dropout": 0.1}  # fmt: skip
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    rows = [{"text": f"{a}{c}{'啊' * (i % 5)}", "label": label} for i in range(12)
+            for label, chars in (("yes", "好棒"), ("no", "差坏")) for a in chars for c in "酒店"]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    return path
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    sentence = (
+        "我 O\n在 O\n北 B-LOC\n京 I-LOC\n见 O\n王 B-PER\n明 I-PER\n\n王 B-PER\n明 I-PER\n去 O\n北 B-LOC\n京 I-LOC\n\n"
+    )
+    path = tmp_path / "rows.bio"
+    path.write_text(sentence * 20, "utf-8")
+    return path
+
+
+def trained(recipe: Recipe, data: Path, state: Path | None = None, progress: Any = None) -> Trainer:
+    trainer = Trainer(recipe, prepare(recipe, data, data, None), CPU, state)
+    trainer.run(progress) if progress else trainer.run()
+    return trainer
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_a_classifier_learns_and_its_folder_is_served(labelled: Path, tmp_path: Path, cell: str) -> None:
+    recipe = Recipe(**{**SMALL, "cell": cell})
+    files = Files(labelled, labelled, tmp_path / "weights")
+    checkpoint = produce(recipe, files, CPU, "the command")
+    assert checkpoint.manifest.metrics["accuracy"] > 0.95
+    again = load_checkpoint(tmp_path / "weights/m")
+    assert again.weights_sha256 == checkpoint.weights_sha256
+    with pytest.raises(TrainingError, match="--replace"):
+        produce(recipe, files, CPU, "the command")
+
+
+def test_a_tagger_learns(tagged: Path, tmp_path: Path) -> None:
+    recipe = Recipe(**{**SMALL, "task": "token-classification", "bidirectional": True})
+    checkpoint = produce(recipe, Files(tagged, tagged, tmp_path / "weights"), CPU, "the command")
+    assert checkpoint.manifest.metrics["f1"] > 0.95
+    assert checkpoint.labels == ("LOC", "PER")
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(labelled: Path, tmp_path: Path) -> None:
+    recipe, state = Recipe(**{**SMALL, "unknown_rate": 0.2, "head_dropout": 0.3}), tmp_path / "state.safetensors"
+    whole = trained(recipe, labelled)
+    seen = 0
+
+    def kill_in_the_third_epoch(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+        nonlocal seen
+        for item in items:
+            seen += 1
+            if seen > 2 * total + 1:
+                raise Killed
+            yield item
+
+    with pytest.raises(Killed):
+        trained(recipe, labelled, state, kill_in_the_third_epoch)
+    resumed = trained(recipe, labelled, state)
+    assert resumed.curve == whole.curve
+    for (name, a), b in zip(whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    with pytest.raises(TrainingError, match="units"):
+        trained(recipe.model_copy(update={"units": 9}), labelled, state)
+
+
+def test_training_stops_when_dev_no_longer_rises(labelled: Path) -> None:
+    trainer = trained(Recipe(**{**SMALL, "epochs": 40, "patience": 2}), labelled)
+    best = max(range(len(trainer.curve)), key=lambda i: trainer.curve[i].dev)
+    assert len(trainer.curve) == best + 3
+
+
+def test_static_vectors_fill_the_rows_they_cover(labelled: Path, tmp_path: Path) -> None:
+    recipe = Recipe(**{**SMALL, "freeze_vectors": True, "epochs": 1})
+    corpus = prepare(recipe, labelled, labelled, None)
+    np.save(tmp_path / "v.npy", np.arange(24, dtype=np.float16).reshape(3, 8))
+    (tmp_path / "forms.txt").write_text("酒\n没有\n店\n", "utf-8")
+    rows, values = static_vectors(tmp_path / "v.npy", tmp_path / "forms.txt", corpus.features[0])
+    vocabulary = corpus.features[0].vocabulary
+    assert vocabulary is not None
+    assert rows.tolist() == [vocabulary.id("酒"), vocabulary.id("店")]
+    assert values[:, 0].tolist() == [0, 16]
+    trainer = Trainer(recipe, corpus, CPU)
+    trainer.use_vectors(tmp_path / "v.npy", tmp_path / "forms.txt")
+    before = trainer.network.embedding.tables["token"].detach().clone()
+    trainer.optimizer.param_groups[0]["weight_decay"] = 0.0
+    trainer.run()
+    after = trainer.network.embedding.tables["token"]
+    assert torch.allclose(after[rows], before[rows], atol=1e-6)
+    assert not torch.allclose(after[vocabulary.id("好")], before[vocabulary.id("好")], atol=1e-3)
+    (tmp_path / "forms.txt").write_text("酒\n", "utf-8")
+    with pytest.raises(TrainingError, match="lines"):
+        static_vectors(tmp_path / "v.npy", tmp_path / "forms.txt", corpus.features[0])
+
+
+def test_a_label_that_only_dev_has_is_refused(labelled: Path, tmp_path: Path) -> None:
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text('{"text": "酒", "label": "maybe"}\n', "utf-8")
+    with pytest.raises(TrainingError, match="maybe"):
+        prepare(Recipe(**SMALL), labelled, dev, None)
+
+
+def test_a_recipe_names_the_field_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text('name = "m"\ntask = "text-classification"\nlanguage = "zh"\nunits = 4\n', "utf-8")
+    assert read_recipe(path, {"units": "16"}).units == 16
+    for wrong in (
+        {"units": 0},
+        {"cell": "gru"},
+        {"unit": 3},
+        {"extra_epochs": 99},
+        {"task": "token-classification", "reads": "mean_max"},
+    ):
+        with pytest.raises(RecipeError, match=next(iter(wrong)) if "reads" not in wrong else "reads"):
+            read_recipe(path, wrong)
+
+
+def test_metrics_equal_what_is_counted_by_hand() -> None:
+    logits = np.array([[2, 0], [0, 1], [3, 0], [0, 5]], np.float32)
+    said = Predicted(tuple(np.array(k) for k in (0, 1, 1, 1)), logits=logits)
+    assert accuracy(said) == 0.75
+    assert macro_f1(said, ("a", "b")) == pytest.approx((2 / 3 + 4 / 5) / 2)
+    rows = by_length(said, [5, 15, 500, 12], ("a", "b"))
+    assert [(r["from"], r["to"], r["texts"], r["figure"]) for r in rows] == [
+        (1, 10, 1, 1.0),
+        (11, 20, 2, 1.0),
+        (321, None, 1, 0.0),
+    ]
+    tags = {"O": 0, "B-X": 1, "I-X": 2, "B-Y": 3, "I-Y": 4}
+    gold = [np.array([tags[t] for t in "B-X I-X O B-Y".split()])]
+    found = [np.array([tags[t] for t in "B-X I-X B-X B-Y".split()])]
+    assert f1(Predicted(tuple(gold), paths=tuple(found)), ("X", "Y")) == pytest.approx(2 * 2 / (3 + 2))
+
+
+def test_temperature_is_the_one_that_fits_best() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(4000, 3))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    targets = [np.array(random.choice(3, p=row)) for row in p]
+    assert temperature(Predicted(tuple(targets), logits=(logits * 2.5).astype(np.float32))) == pytest.approx(
+        2.5, rel=0.1
+    )
