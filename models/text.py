@@ -18,7 +18,8 @@ import regex
 
 LONGEST_TOKEN = 64
 
-_MARKS = r"(?:\p{M}|\u200d[^\s\x1c-\x1f]|[\U0001F3FB-\U0001F3FF]){0,31}"  # accents, variation selectors, joined emoji, skin tones
+# accents, variation selectors, joined emoji, skin tones
+_MARKS = r"(?:\p{M}|\u200d[^\s\x1c-\x1f]|[\U0001F3FB-\U0001F3FF]){0,31}"
 _VISIBLE = r"[^\s\x1c-\x1f]"  # str.isspace counts these four separators too
 _CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_VISIBLE}{_MARKS}")
 

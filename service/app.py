@@ -33,12 +33,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         torch.set_num_threads(settings.threads)
-        state = app.state.service = State(
-            settings,
-            Registry(wanted_default=settings.default_model),
-            Engine(settings.max_queue_tokens, settings.deadline_ms),
-            device,
-        )
+        registry = Registry(wanted_default=settings.default_model)
+        engine = Engine(settings.max_queue_tokens, settings.deadline_ms)
+        state = app.state.service = State(settings, registry, engine, device, asyncio.Event())
         loading = asyncio.create_task(_load(state))
         yield
         loading.cancel()

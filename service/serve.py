@@ -1,8 +1,11 @@
-"""Start the server: settings -> app -> uvicorn."""
+"""Start the server: settings -> app -> uvicorn; and stop it without losing a request."""
 
+import asyncio
 import logging
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from .errors import StartupError
@@ -13,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def serve() -> int:
-    """Run until SIGTERM or SIGINT; returns the exit status.
+    """Run until SIGTERM or SIGINT, drain, and return the exit status: 0 when every request was answered.
 
     Raises: StartupError, one sentence about a setting or a device that is not there.
     """
@@ -22,11 +25,38 @@ def serve() -> int:
     from .app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
 
     app = create_app(settings)
-    config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
-                            timeout_graceful_shutdown=max(1, settings.deadline_ms // 1000))  # fmt: skip
     log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
-    uvicorn.Server(config).run()
-    return 0
+    server = DrainingServer(app, settings)
+    server.run()
+    return 0 if server.started else 1
+
+
+class DrainingServer(uvicorn.Server):
+    """On a signal readiness goes off first, so that nobody sends more; a little later the port closes; then what is
+    running and queued is answered. A second signal ends it at once.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        grace_s = -(-settings.deadline_ms // 1000)
+        super().__init__(
+            uvicorn.Config(
+                app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
+                timeout_graceful_shutdown=grace_s,
+            )
+        )  # fmt: skip
+        self.app, self.drain_s = app, settings.drain_ms / 1000
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        state = getattr(self.app.state, "service", None)
+        if state is None or state.leaving.is_set():
+            self.should_exit = self.force_exit = True
+            return
+        log.info("told to stop: readiness is off, the port closes in %.1f s", self.drain_s)
+        state.leaving.set()
+        asyncio.get_running_loop().call_later(self.drain_s, self._close)
+
+    def _close(self) -> None:
+        self.should_exit = True
 
 
 def read_settings() -> Settings:

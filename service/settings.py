@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     max_batch_tokens: Positive = Field(16_384, description="padded tokens that run together")
     max_queue_tokens: Positive = Field(262_144, description="tokens that may wait; beyond them requests get 429")
     deadline_ms: Positive = Field(30_000, description="a request that is not answered by then gets 504")
+    drain_ms: Annotated[int, Field(ge=0)] = Field(
+        500, description="after SIGTERM readiness is off for so long before the port closes"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="auto is text on a terminal, else JSON lines"

@@ -1,5 +1,6 @@
 """What lives as long as the app: settings, registry, engine. Built once, handed to the routes by the request."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,10 +22,11 @@ class State:
     registry: Registry
     engine: Engine
     device: torch.device
+    leaving: asyncio.Event  # set once the server has been told to stop: readiness is off, requests are still answered
 
     @property
     def ready(self) -> bool:
-        return self.registry.loaded and bool(self.registry.predictors) and not self.engine.draining
+        return self.registry.loaded and bool(self.registry.predictors) and not self.leaving.is_set()
 
     @property
     def broken(self) -> list[schemas.Broken]:

@@ -1,6 +1,6 @@
 """What every picture shares: the font, the colours, the words in both languages, and the way to bytes.
 
-Colours are Okabe and Ito's (2008), and matplotlib's cividis and PuOr, which people with any colour vision can tell apart.
+Colours are Okabe and Ito's (2008), and matplotlib's cividis and PuOr: any colour vision tells them apart.
 """
 
 import io

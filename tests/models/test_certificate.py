@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.certificate import STEPS, chosen_timesteps, recurrence_error
 from models.cells import CellWeights
+from models.certificate import STEPS, chosen_timesteps, recurrence_error
 from models.checkpoint import Checkpoint
 from models.features import batch_ids, text_ids
 from models.text import characters

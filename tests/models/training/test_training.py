@@ -156,8 +156,8 @@ def test_metrics_equal_what_is_counted_by_hand() -> None:
         (321, None, 1, 0.0),
     ]
     tags = {"O": 0, "B-X": 1, "I-X": 2, "B-Y": 3, "I-Y": 4}
-    gold = [np.array([tags[t] for t in "B-X I-X O B-Y".split()])]
-    found = [np.array([tags[t] for t in "B-X I-X B-X B-Y".split()])]
+    gold = [np.array([tags[t] for t in ["B-X", "I-X", "O", "B-Y"]])]
+    found = [np.array([tags[t] for t in ["B-X", "I-X", "B-X", "B-Y"]])]
     assert f1(Predicted(tuple(gold), paths=tuple(found)), ("X", "Y")) == pytest.approx(2 * 2 / (3 + 2))
 
 
