@@ -71,4 +71,4 @@ def _previous(states: Tensor, direction: Direction) -> Tensor:
 
 
 def _apart(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).abs().max())
+    return float((a.double() - b.double()).abs().nan_to_num(nan=torch.inf).max())  # max() would pass over a NaN

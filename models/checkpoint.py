@@ -7,6 +7,7 @@ that the manifest implies before it is used.
 import hashlib
 import json
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from .vocabulary import Vocabulary
 
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LARGEST_FILE = 2**31  # bytes; a manifest of someone else's cannot make the server read a disk into memory
+# bytes; a folder of someone else's cannot make the server read a disk into memory
+_LARGEST_FILE, _LARGEST_MANIFEST = 2**31, 2**20
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises: CheckpointError: MissingFile, ManifestError, DigestMismatch or WeightMismatch.
     """
     manifest = read_manifest(folder)
-    labels = tuple(_lines(_checked(folder, manifest.labels, manifest)))
-    if len(labels) < 1 or len(set(labels)) != len(labels):
-        raise ManifestError(
-            folder, f"{manifest.labels} has {len(labels)} labels, of which some stand twice or none is there"
-        )
+    labels = _labels(folder, manifest)
     features = tuple(_feature(folder, entry, manifest) for entry in manifest.features)
-    network = build(architecture(manifest, features, labels))
+    with torch.device("meta"):  # no memory yet: what a manifest claims costs nothing until its weights bear it out
+        network = build(architecture(manifest, features, labels))
     tensors = _tensors(folder, _checked(folder, WEIGHTS, manifest))
     _fill(network, tensors, folder / WEIGHTS)
     return Checkpoint(manifest, network.eval().requires_grad_(False), labels)
@@ -92,14 +91,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, dtype: torch.dtype = t
 def read_manifest(folder: Path) -> Manifest:
     """Raises: MissingFile, ManifestError."""
     try:
-        raw = json.loads(_read(folder / MANIFEST))
-        return Manifest.model_validate(raw)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ManifestError(folder, f"not JSON in UTF-8 ({error})") from error
+        return Manifest.model_validate_json(_read(folder / MANIFEST, _LARGEST_MANIFEST), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ManifestError(folder, f"{where}: {first['msg']} ({error.error_count()} in all)") from error
+        where = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise ManifestError(folder, f"{where}{first['msg']} ({error.error_count()} in all)") from error
 
 
 def architecture(manifest: Manifest, features: tuple[Feature, ...], labels: tuple[str, ...]) -> Architecture:
@@ -139,7 +135,18 @@ def _feature(folder: Path, entry: FeatureEntry, manifest: Manifest) -> Feature:
     return Feature(entry.kind, entry.rows, entry.dimension, vocabulary)
 
 
+def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    try:
+        labels = _checked(folder, manifest.labels, manifest).decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ManifestError(folder, f"{manifest.labels}: {error}") from error
+    if len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
+        raise ManifestError(folder, f"{manifest.labels} has a label that stands twice or is empty")
+    return tuple(labels)
+
+
 def _fill(network: Classifier | Tagger, tensors: dict[str, Tensor], path: Path) -> None:
+    """Give a network without memory its tensors, as float32."""
     wanted = {to_key(name): parameter for name, parameter in network.named_parameters()}
     if missing := sorted(wanted.keys() - tensors.keys()):
         raise WeightMismatch(path, f"it lacks {', '.join(missing[:4])}")
@@ -155,8 +162,8 @@ def _fill(network: Classifier | Tagger, tensors: dict[str, Tensor], path: Path) 
             raise WeightMismatch(path, f"{key} is {found.dtype}, allowed are float32 and float16")
         if not bool(torch.isfinite(found).all()):
             raise WeightMismatch(path, f"{key} has values that are not finite")
-        with torch.no_grad():
-            parameter.copy_(found)
+    values = {name: tensors[to_key(name)].to(torch.float32, copy=True) for name, _ in network.named_parameters()}
+    network.load_state_dict(values, assign=True)
 
 
 def _tensors(folder: Path, raw: bytes) -> dict[str, Tensor]:
@@ -179,16 +186,17 @@ def _checked(folder: Path, name: str, manifest: Manifest) -> bytes:
     return raw
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, at_most: int = _LARGEST_FILE) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise CheckpointError(f"{path.name} in {path.parent.name}/ is larger than {_LARGEST_FILE} bytes")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would never end
+            raise CheckpointError(f"{path.name} in {path.parent.name}/ is not a plain file: restore the file")
+        if found.st_size > at_most:
+            raise CheckpointError(
+                f"{path.name} in {path.parent.name}/ has {found.st_size} bytes, at most {at_most} are read"
+            )
         return path.read_bytes()
     except FileNotFoundError as error:
         raise MissingFile(path) from error
     except OSError as error:
         raise CheckpointError(f"{path.name} in {path.parent.name}/ cannot be read: {error.strerror}") from error
-
-
-def _lines(raw: bytes) -> list[str]:
-    return raw.decode("utf-8", "replace").removesuffix("\n").split("\n")

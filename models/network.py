@@ -79,6 +79,8 @@ class Classifier(Network):
         out: Tensor = self.head(self.head_dropout(self.read(run)))
         return out
 
+    outputs = logits
+
 
 class Tagger(Network):
     """One tag a token, decoded jointly by a linear-chain CRF."""
@@ -91,6 +93,8 @@ class Tagger(Network):
         """V S_t + b of every timestep: [batch, time, tag]."""
         out: Tensor = self.head(self.head_dropout(run.top))
         return out
+
+    outputs = emissions
 
 
 def last_state(run: Pass) -> Tensor:

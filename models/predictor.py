@@ -1,91 +1,25 @@
 """The whole domain in one method: texts in; labels or entities out and, when asked, what happened inside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from .analysis.reductions import Reduced, reduce
+from .analysis.reductions import reduce
 from .certificate import Certificate, chosen_timesteps, recurrence_error
 from .checkpoint import Checkpoint
-from .crf import Lattice, TextLattice
+from .crf import Lattice
+from .decoding import Decoder, softmax
 from .encoder import Pass
 from .errors import EmptyText, OptionError, TooManyCharacters, TooManyTokens
-from .features import TextIds, batch_ids, text_ids
+from .features import batch_ids, text_ids
 from .inspection import Inspection, Plan, Selection, Shape, plan
 from .network import Classifier, Tagger
+from .prediction import Array, Inside, Prediction, Prefixes, Prepared
 from .runner import Activations, Runner, TorchRunner
-from .spans import Span, to_spans
 from .text import TOKENIZERS, Token
 from .vocabulary import Vocabulary
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A text that this model can read: its tokens and their ids."""
-
-    text: str
-    tokens: tuple[Token, ...]
-    ids: TextIds = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def prefix(self, length: int) -> "Prepared":
-        """The text cut after its first `length` tokens; no feature of a token looks ahead, so ids are cut too."""
-        return Prepared(self.text, self.tokens[:length], {kind: ids[:length] for kind, ids in self.ids.items()})
-
-
-@dataclass(frozen=True)
-class Entity:
-    """``text == raw[start:end]``; score is the exact CRF marginal of the span."""
-
-    label: str
-    text: str
-    start: int
-    end: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Prefixes:
-    """The best label, and its score, of the text cut after each token; from commit_timestep on it never changes."""
-
-    labels: tuple[str, ...]
-    scores: tuple[float, ...]
-    commit_timestep: int
-
-
-@dataclass(frozen=True)
-class Inside:
-    """What happened inside one text. tensors: name -> float32 [layer, direction, timestep, unit], as selected."""
-
-    selection: Selection
-    tensors: dict[str, Array]
-    certificate: Certificate
-    reductions: Reduced | None = None
-    prefixes: Prefixes | None = None
-    embedding: Array | None = None
-    emissions: Array | None = None
-    marginals: Array | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One text's answer. scores: of every label, best first (classifiers); entities in text order (taggers).
-
-    logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
-    """
-
-    tokens: tuple[Token, ...]
-    logits: Array
-    scores: tuple[tuple[str, float], ...] | None = None
-    entities: tuple[Entity, ...] | None = None
-    inside: Inside | None = None
 
 
 class Predictor:
@@ -96,12 +30,17 @@ class Predictor:
         self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
         self.network: Classifier | Tagger = checkpoint.network.to(device).eval()
         self.runner: Runner = TorchRunner(self.network, device)
+        self.decoder = Decoder(checkpoint)
         self._tokenize = TOKENIZERS[checkpoint.manifest.tokenizer]
 
     @property
     def shape(self) -> Shape:
         m = self.checkpoint.manifest
         return Shape(m.task, m.cell, m.layers, m.directions, m.units)
+
+    @property
+    def is_tagger(self) -> bool:
+        return isinstance(self.network, Tagger)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -131,6 +70,10 @@ class Predictor:
             raise EmptyText(index)
         if len(tokens) > m.max_tokens:
             raise TooManyTokens(len(tokens), m.max_tokens)
+        return self.from_tokens(text, tokens)
+
+    def from_tokens(self, text: str, tokens: tuple[Token, ...]) -> Prepared:
+        """The ids of tokens that need not be all of the text's."""
         return Prepared(text, tokens, text_ids(self.network.architecture.features, tokens))
 
     def cost(self, length: int, shown: Plan | None) -> int:
@@ -161,14 +104,14 @@ class Predictor:
         out: dict[int, Prediction] = {}
         for rows in self._batches([len(t) for t in texts], recording=shown is not None):
             batch = [texts[i] for i in rows]
-            run, activations = self._pass(batch, record=shown is not None)
-            answers = self._classified(batch, run) if isinstance(self.network, Classifier) else self._tagged(batch, run)
+            run, activations = self.forward(batch, record=shown is not None)
+            answers = self.answers(batch, run)
             for b, (i, answer) in enumerate(zip(rows, answers, strict=True)):
                 inside = self._inside(batch[b], b, run, activations, shown) if shown and activations else None
                 out[i] = answer if inside is None else replace(answer, inside=inside)
         return [out[i] for i in range(len(texts))]
 
-    def _pass(self, batch: Sequence[Prepared], record: bool) -> tuple[Pass, Activations | None]:
+    def forward(self, batch: Sequence[Prepared], record: bool) -> tuple[Pass, Activations | None]:
         return self.runner.run(batch_ids([t.ids for t in batch]), torch.tensor([len(t) for t in batch]), record)
 
     def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
@@ -183,38 +126,9 @@ class Predictor:
         if group:
             yield group
 
-    def _classified(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
-        assert isinstance(self.network, Classifier)
-        logits = self.network.logits(run).cpu().numpy()
-        return [Prediction(t.tokens, row, self._scores(row)) for t, row in zip(batch, logits, strict=True)]
-
-    def _scores(self, logits: Array) -> tuple[tuple[str, float], ...]:
-        """softmax(logits / temperature), best first; of equal ones in the order of the labels."""
-        p = softmax(logits, self.checkpoint.manifest.temperature)
-        labels = self.checkpoint.labels
-        return tuple((labels[k], float(p[k])) for k in np.argsort(-p, kind="stable"))
-
-    def _tagged(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
-        assert isinstance(self.network, Tagger)
-        emissions = self.network.emissions(run)
-        paths = self.network.crf.viterbi(emissions, run.lengths)
-        tags = self.checkpoint.tags
-        spans = [to_spans([tags[k] for k in path]) for path in paths]
-        lattice = self.network.crf.lattice(emissions, run.lengths) if any(spans) else None
-        out = []
-        for b, (text, path) in enumerate(zip(batch, paths, strict=True)):
-            found: tuple[Entity, ...] = ()
-            if lattice and spans[b]:
-                sums = self.network.crf.text_lattice(lattice, emissions, b, len(text))
-                found = tuple(self._entity(text, span, path, sums) for span in spans[b])
-            out.append(Prediction(text.tokens, emissions[b, : len(text)].cpu().numpy(), entities=found))
-        return out
-
-    def _entity(self, text: Prepared, span: Span, path: Sequence[int], sums: TextLattice) -> Entity:
-        start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
-        inside = self.checkpoint.tags.index(f"I-{span.label}")
-        score = sums.span_probability(span.start, span.stop, path[span.start], inside)
-        return Entity(span.label, text.text[start:end], start, end, score)
+    def answers(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
+        """What the head says of a pass over `batch`."""
+        return self.decoder.decode(batch, self.network.outputs(run))
 
     def _inside(self, text: Prepared, row: int, run: Pass, activations: Activations, shown: Plan) -> Inside:
         """What `shown` asks to see of row `row` of a batch."""
@@ -266,7 +180,7 @@ class Predictor:
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
         """(emissions, marginals), each [time, tag]."""
         assert isinstance(self.network, Tagger)
-        emissions = self.network.emissions(run)[row : row + 1, :length]
+        emissions = self.network.outputs(run)[row : row + 1, :length]
         lattice: Lattice = self.network.crf.lattice(emissions, run.lengths[row : row + 1])
         marginals = self.network.crf.text_lattice(lattice, emissions, 0, length).marginals()
         return emissions[0].cpu().numpy(), marginals.astype(np.float32)
@@ -283,11 +197,3 @@ class Predictor:
         changes = np.flatnonzero(best != best[-1])
         labels = tuple(self.checkpoint.labels[k] for k in best)
         return Prefixes(labels, tuple(map(float, scores.max(1))), int(changes[-1]) + 1 if len(changes) else 0)
-
-
-def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """exp(z / temperature) / sum, over the last axis, in float64."""
-    z = logits.astype(np.float64) / temperature
-    e = np.exp(z - z.max(-1, keepdims=True))
-    out: NDArray[np.float64] = e / e.sum(-1, keepdims=True)
-    return out

@@ -25,18 +25,19 @@ _CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_VISIBLE}{_MARKS}")
 
 _LETTER = r"[\p{L}\p{N}--\p{Han}]"
 _INSIDE = r"[\p{L}\p{N}\p{M}--\p{Han}]"
+_END = rf"(?:(?!{_LETTER})|(?=[nN]['’][tT]))"  # n't is cut off, so what stands before it ends there
 _WORD = regex.compile(
     rf"""
       (?:[\p{{L}}--\p{{Han}}]\.){{2,8}}                                      # U.S.
-    | \p{{N}}{{1,24}}(?:[.,:/-]\p{{N}}{{1,9}}){{0,4}}(?![\p{{L}}\p{{N}}])     # 12,000  1996-08-22  3-2
+    | \p{{N}}{{1,24}}(?:[.,:/-]\p{{N}}{{1,9}}){{0,4}}{_END}                  # 12,000  1996-08-22  3-2
     | {_LETTER}{_INSIDE}{{0,31}}(?:[-&_'’]{_INSIDE}{{1,15}}){{0,2}}         # well-made  O'Brien  don't
-    | ['’](?:s|m|d|re|ve|ll|S|M|D|RE|VE|LL)(?![\p{{L}}\p{{N}}])             # 's, where the text is tokenised already
+    | ['’](?:s|m|d|re|ve|ll|S|M|D|RE|VE|LL){_END}                          # 's, where the text is tokenised already
     | [\U0001F1E6-\U0001F1FF]{{2}}                                          # a flag is two letters
     | {_VISIBLE}{_MARKS}
     """,
     regex.VERBOSE | regex.V1,
 )
-_CLITIC = regex.compile(r"(?:n['’]t|['’](?:s|m|d|re|ve|ll))$", regex.IGNORECASE)
+_CLITIC = regex.compile(r"(?:(?<=[\p{L}\p{N}\p{M}])n['’]t|['’](?:s|m|d|re|ve|ll))$", regex.IGNORECASE)
 _DIGIT = regex.compile(r"\p{Nd}")
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from . import problems
 from .engine import Engine
 from .registry import Registry, choose_device
-from .routes import documented, health, native
+from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
 from .state import State
 from .telemetry import RequestId
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         torch.set_num_threads(settings.threads)
         registry = Registry(wanted_default=settings.default_model)
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms)
-        state = app.state.service = State(settings, registry, engine, device, asyncio.Event())
+        state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
         loading = asyncio.create_task(_load(state))
         yield
         loading.cancel()
@@ -43,7 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state.engine.close()
 
     app = FastAPI(title="gatescope", version=version("gatescope"), description=_DESCRIPTION, lifespan=lifespan)
-    app.include_router(native.router)
+    for routes in (native, analyses, pictures):
+        app.include_router(routes.router)
     app.include_router(health.router)
     problems.install(app)
     documented.install(app)

@@ -16,7 +16,8 @@ import orjson
 from numpy.typing import NDArray
 from safetensors.numpy import save as safetensors_bytes
 
-from models.predictor import Entity, Inside, Prediction, Predictor
+from models.prediction import Entity, Inside, Prediction
+from models.predictor import Predictor
 from models.text import Token
 
 from .errors import AnswerTooLarge
@@ -73,12 +74,19 @@ def answer(
     ]
     checkpoint = predictor.checkpoint
     model = {"name": checkpoint.manifest.name, "weights_sha256": checkpoint.weights_sha256}
-    body = dumps({"model": model, "results": results, "usage": usage})
+    return pack({"model": model, "results": results, "usage": usage}, arrays, style)
+
+
+def pack(body: dict[str, Any], arrays: dict[str, Array], style: Style) -> bytes:
+    """The answer as JSON, or as a binary file of the arrays with the JSON beside them."""
+    response = dumps(body)
     if style.media_type == SAFETENSORS:
-        return safetensors_bytes({k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"response": body.decode()})
+        return safetensors_bytes(
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"response": response.decode()}
+        )
     if style.media_type == NPZ:
-        return _npz(arrays, body)
-    return body
+        return _npz(arrays, response)
+    return response
 
 
 def dumps(value: Any) -> bytes:
@@ -89,7 +97,7 @@ def dumps(value: Any) -> bytes:
 def _result(
     predictor: Predictor, p: Prediction, style: Style, text: str, key: str, arrays: dict[str, Array]
 ) -> dict[str, Any]:
-    units = _utf16_places(text) if style.offset_unit == "utf16" else None
+    units = utf16_places(text) if style.offset_unit == "utf16" else None
     out: dict[str, Any] = {}
     if p.scores is not None:
         out["labels"] = [{"label": label, "score": score} for label, score in p.scores[: style.top_k]]
@@ -103,7 +111,7 @@ def _result(
 
 
 def _entity(e: Entity, units: NDArray[np.int64] | None) -> dict[str, Any]:
-    start, end = _places(e.start, e.end, units)
+    start, end = places(e.start, e.end, units)
     return {"label": e.label, "text": e.text, "start": start, "end": end, "score": e.score}
 
 
@@ -114,7 +122,7 @@ def token_list(
     vocabulary = predictor.vocabulary
     out = []
     for n, token in enumerate(tokens):
-        start, end = _places(token.start, token.end, units)
+        start, end = places(token.start, token.end, units)
         known = token.form in vocabulary
         out.append(
             {
@@ -131,7 +139,7 @@ def token_list(
 
 def _inside(inside: Inside, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
     def tensor(name: str, values: Array) -> dict[str, Any]:
-        return {"dtype": "float32", "shape": list(values.shape), **_data(values, style, f"{key}.{name}", arrays)}
+        return {"dtype": "float32", "shape": list(values.shape), **data(values, style, f"{key}.{name}", arrays)}
 
     s = inside.selection
     out: dict[str, Any] = {
@@ -153,7 +161,7 @@ def _inside(inside: Inside, style: Style, key: str, arrays: dict[str, Array]) ->
     return out | {"certificate": asdict(inside.certificate)}
 
 
-def _data(values: Array, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
+def data(values: Array, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
     if style.form == "binary":
         arrays[key] = values
         return {}
@@ -177,11 +185,11 @@ def _npz(arrays: dict[str, Array], response: bytes) -> bytes:
     return out.getvalue()
 
 
-def _utf16_places(text: str) -> NDArray[np.int64]:
+def utf16_places(text: str) -> NDArray[np.int64]:
     """For each code point's place the number of UTF-16 units before it."""
     widths = [2 if ord(c) > 0xFFFF else 1 for c in text]
     return np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])
 
 
-def _places(start: int, end: int, units: NDArray[np.int64] | None) -> tuple[int, int]:
+def places(start: int, end: int, units: NDArray[np.int64] | None) -> tuple[int, int]:
     return (start, end) if units is None else (int(units[start]), int(units[end]))

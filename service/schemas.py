@@ -8,26 +8,26 @@ OffsetUnit = Literal["code_point", "utf16"]
 Index = Annotated[int, Field(ge=0, description="from 0")]
 
 
-class _Request(BaseModel):
+class StrictRequest(BaseModel):
     """Unknown fields and values of another type are errors: nothing is guessed, nothing ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Timesteps(_Request):
+class Timesteps(StrictRequest):
     start: Index = 0
     stop: Annotated[int, Field(ge=1)] | None = Field(None, description="exclusive; past a text's end it is the end")
     stride: Annotated[int, Field(ge=1)] = 1
 
 
-class Select(_Request):
+class Select(StrictRequest):
     layers: list[Index] | None = None
     directions: list[str] | None = None
     timesteps: Timesteps | None = None
     units: list[Index] | None = None
 
 
-class InspectOptions(_Request):
+class InspectOptions(StrictRequest):
     """What to show of what happened inside; everything by default."""
 
     tensors: list[str] | None = Field(
@@ -43,7 +43,7 @@ class InspectOptions(_Request):
     decimals: Annotated[int, Field(ge=0, le=9)] = Field(6, description="of tensors in JSON lists")
 
 
-class _Inputs(_Request):
+class InputsRequest(StrictRequest):
     inputs: str | list[str] = Field(description="a text or a list of texts", examples=["我想吃汉堡"])
     offset_unit: OffsetUnit = Field("code_point", description="what start and end count")
 
@@ -65,14 +65,14 @@ class _Inputs(_Request):
         return [self.inputs] if isinstance(self.inputs, str) else self.inputs
 
 
-class PredictRequest(_Inputs):
+class PredictRequest(InputsRequest):
     top_k: Annotated[int, Field(ge=1)] | None = Field(
         None, description="classifiers: labels to answer with; default all"
     )
     inspect: InspectOptions | None = Field(None, description="also show what happened inside")
 
 
-class InspectRequest(_Inputs, InspectOptions):
+class InspectRequest(InputsRequest, InspectOptions):
     pass
 
 

@@ -15,6 +15,8 @@ from .errors import NotReady
 from .registry import Registry
 from .settings import Settings
 
+ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top")  # the routes that answer
+
 
 @dataclass(frozen=True)
 class State:
@@ -23,6 +25,8 @@ class State:
     engine: Engine
     device: torch.device
     leaving: asyncio.Event  # set once the server has been told to stop: readiness is off, requests are still answered
+
+    drawing: asyncio.Lock  # one picture at a time: matplotlib is not made for threads
 
     @property
     def ready(self) -> bool:
@@ -48,7 +52,7 @@ class State:
             vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters, labels=list(checkpoint.labels),
             tags=list(checkpoint.tags) if m.task == "token-classification" else None, max_tokens=m.max_tokens,
             max_characters=m.max_characters, license=m.license, training_data=m.training_data,
-            tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=[],
+            tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=list(ANALYSES),
             weights_sha256=checkpoint.weights_sha256, metrics=m.metrics, temperature=m.temperature,
             default=name == self.registry.default,
         )  # fmt: skip

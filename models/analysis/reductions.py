@@ -47,7 +47,7 @@ def _of_one(name: str, values: NDArray[np.float64], kinds: Sequence[str]) -> dic
 def half_life(forget_gate: NDArray[np.float64]) -> NDArray[np.float64]:
     """ln 2 / -mean_t(log f) over the timestep axis, in tokens; 0 where the gate was shut, inf where it never closes."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(2) / -np.log(forget_gate).mean(axis=2))
+        return np.asarray(np.log(2) / np.abs(np.log(forget_gate).mean(axis=2)))  # not -: ln 2 / -0.0 is minus infinity
 
 
 def phases(forget_gate: Values, input_gate: Values) -> dict[str, NDArray[np.float64]]:

@@ -43,12 +43,15 @@ def read_labelled(path: Path) -> list[LabelledText]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadRow(path, number, f"not JSON ({error.msg}): each line is an object with text and label") from error
+        except (ValueError, RecursionError) as error:
+            why = getattr(error, "msg", "nested too deep, or a number too long")
+            raise BadRow(path, number, f"not JSON ({why}): each line is an object with text and label") from error
         if not isinstance(row, dict) or not all(isinstance(row.get(k), str) for k in ("text", "label")):
             raise BadRow(path, number, 'found no text and label as strings: a row is {"text": "...", "label": "..."}')
         if not row["text"].strip() or not row["label"].strip():
             raise BadRow(path, number, "text or label is empty: remove the row or fill it")
+        if "\n" in row["label"].strip():
+            raise BadRow(path, number, "the label has a line break: labels are stored one a line")
         if any("\ud800" <= c <= "\udfff" for c in row["text"] + row["label"]):
             raise BadRow(path, number, "found a lone surrogate, which is no character: repair the text")
         rows.append(LabelledText(row["text"], row["label"].strip()))
@@ -84,16 +87,21 @@ def tags_of(row: TaggedText, tokens: Sequence[Token]) -> list[str]:
 
 
 def split_long(row: TaggedText, tokenizer: Tokenizer, longest: int) -> Iterator[TaggedText]:
-    """A sentence of more than `longest` tokens in parts, never cut through an entity."""
+    """A sentence of more than `longest` tokens in parts, never cut through an entity.
+
+    A part is longer than `longest` only where it is one entity that is.
+    """
     tokens = tokenizer(row.text)
+    spans = to_spans(tags_of(row, tokens))
     start = 0
     while len(tokens) - start > longest:
-        cut = tokens[start + longest].start
-        for entity in row.entities:
-            if entity.start < cut < entity.stop and entity.start > tokens[start].start:
-                cut = entity.start
-        stop = next(t for t, token in enumerate(tokens) if token.start >= cut)
-        yield _part(row, tokens[start].start, cut)
+        stop = start + longest
+        for span in spans:
+            if span.start < stop < span.stop:
+                stop = span.start if span.start > start else span.stop
+        if stop == len(tokens):
+            break
+        yield _part(row, tokens[start].start, tokens[stop].start)
         start = stop
     yield _part(row, tokens[start].start if tokens else 0, len(row.text))
 

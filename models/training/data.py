@@ -1,5 +1,6 @@
 """Rows of text -> features, labels and examples: everything that training decides before its first step."""
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,17 @@ class Corpus:
     extra: list[Example]
     dev: list[Example]
 
+    @property
+    def sha256(self) -> str:
+        """Of all that a run learns from and is measured with."""
+        digest = hashlib.sha256("\n".join(self.labels).encode())
+        for feature in self.features:
+            digest.update(f"{feature}{feature.vocabulary.dump() if feature.vocabulary else ''}".encode())
+        for example in itertools.chain(self.train, self.extra, self.dev):
+            for values in (*example.ids.values(), example.target):
+                digest.update(f"{values.shape}".encode() + values.tobytes())
+        return digest.hexdigest()
+
 
 def read_rows(task: Task, language: str, path: Path) -> Rows:
     """JSON lines for a classifier, two columns for a tagger, whose tokens are joined as the language writes them.
@@ -52,6 +64,8 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpu
     labels = _labels(itertools.chain(rows["train"], rows["extra"]))
     if recipe.task == "text-classification" and len(labels) < 2:
         raise TrainingError(f"{train} has the single label {labels[0]!r}: a classifier needs two or more")
+    if not labels:
+        raise TrainingError(f"{train} has no entity: a tagger needs rows with tags other than O")
     if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
         raise TrainingError(f"{dev} has the label {unknown[0]!r}, which no training row has")
     features = choose_features(recipe, [row.text for part in ("train", "extra") for row in rows[part]])
@@ -107,9 +121,11 @@ def static_vectors(vectors: Path, forms: Path, feature: Feature) -> tuple[NDArra
     try:
         table = np.load(vectors, allow_pickle=False)
         lines = forms.read_text("utf-8").removesuffix("\n").split("\n")
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise TrainingError(f"the static vectors cannot be read: {error}") from error
-    if table.ndim != 2 or table.shape != (len(lines), feature.dimension):
+    if not isinstance(table, np.ndarray):
+        raise TrainingError(f"{vectors} holds several arrays: give one as .npy")
+    if table.shape != (len(lines), feature.dimension):
         raise TrainingError(
             f"{vectors} is {list(table.shape)}, {forms} has {len(lines)} lines and token_dimension is "
             f"{feature.dimension}: expected {[len(lines), feature.dimension]}"

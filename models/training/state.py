@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from ..errors import TrainingError
 
 
 def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor],
@@ -30,9 +32,7 @@ def load_state(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
     """Fill `model` and `optimizer`; give (average, best, notes)."""
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        notes = json.loads(file.metadata()["notes"])
+    tensors, notes = load_file(path), read_notes(path)
     model.load_state_dict(_under("model.", tensors))
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _under("adam.", tensors).items():
@@ -43,8 +43,12 @@ def load_state(
 
 
 def read_notes(path: Path) -> dict[str, Any]:
-    with safe_open(path, "pt") as file:
-        notes: dict[str, Any] = json.loads(file.metadata()["notes"])
+    """Raises: TrainingError where the file is not a state."""
+    try:
+        with safe_open(path, "pt") as file:
+            notes: dict[str, Any] = json.loads(file.metadata()["notes"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path} is not the state of a training run: remove the file to start anew") from error
     return notes
 
 

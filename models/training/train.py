@@ -64,7 +64,7 @@ class Trainer:
         if isinstance(self.network, Tagger):
             self.network.crf.forbid(bio_tags(corpus.labels))
         self.network.to(device)
-        self.frozen: Tensor | None = None
+        self.frozen: tuple[Tensor, Tensor] | None = None  # rows of the token table, and what they stay
         self.steps = sum(math.ceil(len(self._rows(e)) / recipe.batch_size) for e in range(recipe.epochs))
         self.done = 0
         decayed = [p for n, p in self.network.named_parameters() if p.ndim > 1 and not n.startswith("crf.")]
@@ -83,13 +83,14 @@ class Trainer:
             table[rows] = (values * (0.1 / values.std().clamp(min=1e-9))).to(self.device)
             self.average["embedding.tables.token"] = table.detach().clone()
         if self.recipe.freeze_vectors:
-            self.frozen = torch.from_numpy(rows).to(self.device)
+            where = torch.from_numpy(rows).to(self.device)
+            self.frozen = where, table.detach()[where].clone()
         log.info("static vectors cover %d of %d forms", len(rows), self.corpus.features[0].rows)
 
     def run(self, progress: Progress[Any] = quiet) -> Trained:
         """Train to the end, from where the state file left off if there is one.
 
-        Raises: TrainingError where the state file belongs to another recipe.
+        Raises: TrainingError where the state file belongs to another recipe or to other data.
         """
         self._resume()
         while len(self.curve) < self.recipe.epochs and not self._is_over():
@@ -136,10 +137,13 @@ class Trainer:
                 f"the loss is {float(loss)} after {self.done} steps: lower learning_rate or gradient_clip"
             )
         loss.backward()  # type: ignore[no-untyped-call]
-        if self.frozen is not None and (gradient := self.network.embedding.tables["token"].grad) is not None:
-            gradient[self.frozen] = 0
+        table = self.network.embedding.tables["token"]
+        if self.frozen is not None and table.grad is not None:
+            table.grad[self.frozen[0]] = 0
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         self.optimizer.step()
+        if self.frozen is not None:
+            table.data[self.frozen[0]] = self.frozen[1]  # weight decay moves rows without a gradient, too
         self.done += 1
         self._follow()
         return float(loss.detach())
@@ -183,6 +187,7 @@ class Trainer:
         if self.state is not None:
             notes = {
                 "recipe": self.recipe.model_dump(),
+                "data": self.corpus.sha256,
                 "curve": [dataclasses.astuple(row) for row in self.curve],
                 "done": self.done,
             }
@@ -191,13 +196,15 @@ class Trainer:
     def _resume(self) -> None:
         if self.state is None or not self.state.exists():
             return
-        found = read_notes(self.state)["recipe"]
-        if found != json.loads(json.dumps(self.recipe.model_dump())):
-            changed = sorted(k for k in found if found[k] != self.recipe.model_dump().get(k))
+        notes = read_notes(self.state)
+        found, mine = notes["recipe"], json.loads(json.dumps(self.recipe.model_dump()))
+        if changed := sorted(k for k in found.keys() | mine.keys() if found.get(k) != mine.get(k)):
             raise TrainingError(
                 f"{self.state} belongs to another recipe ({', '.join(changed)} differ): go on with that one, or "
                 "remove the file to start anew"
             )
+        if notes.get("data") != self.corpus.sha256:
+            raise TrainingError(f"{self.state} belongs to other data: go on with those, or remove it to start anew")
         self.average, self.best, notes = load_state(self.state, self.network, self.optimizer)
         self.curve, self.done = [Epoch(*row) for row in notes["curve"]], notes["done"]
         log.info("going on after epoch %d", len(self.curve))

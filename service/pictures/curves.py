@@ -91,7 +91,7 @@ def fading(fades: Sequence[Fade], title: str, language: Language) -> Figure:
 
 def saturation(low: dict[str, Values], high: dict[str, Values], title: str, language: Language) -> Figure:
     """One dot a unit: how often it is shut against how often it is open (Karpathy et al. 2015); [unit] each."""
-    figure = new(2.7 * len(low) + 0.4, 3.1)
+    figure = new(2.7 * len(low) + 0.6, 3.4)
     panels = np.atleast_1d(figure.subplots(1, len(low), sharey=True))
     for axes, name in zip(panels, low, strict=True):
         axes.scatter(low[name], high[name], s=14, alpha=0.6, color=GATE_COLOURS.get(name, GREY), linewidths=0)
@@ -100,5 +100,5 @@ def saturation(low: dict[str, Values], high: dict[str, Values], title: str, lang
         axes.set_title(say(name, language), fontsize=10)
         axes.set_xlabel(say("share of timesteps below 0.1", language), fontsize=8)
     panels[0].set_ylabel(say("share of timesteps above 0.9", language), fontsize=8)
-    panels[0].set_title(f"{title}\n{panels[0].get_title()}", fontsize=10, loc="center")
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return figure

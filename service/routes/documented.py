@@ -7,10 +7,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from .. import schemas
+from .. import schemas, schemas_analyses
 from ..rendering import NPZ, SAFETENSORS
 
-_REQUESTS: tuple[type[BaseModel], ...] = (schemas.PredictRequest, schemas.InspectRequest)
+_REQUESTS: tuple[type[BaseModel], ...] = tuple(
+    kind
+    for module in (schemas, schemas_analyses)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, schemas.StrictRequest) and kind.__name__.endswith("Request")
+)
 _SAID = {
     400: "malformed JSON",
     404: "no such model",
@@ -40,6 +45,11 @@ def json_answer(schema: type[BaseModel], binary: bool = False) -> dict[int | str
     raw = {"schema": {"type": "string", "format": "binary"}}
     content = {SAFETENSORS: raw, NPZ: raw} if binary else {}
     return {200: {"model": schema, "content": content}, **problems(*_SAID)}
+
+
+def picture(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": "the picture", "content": dict.fromkeys(media_types, raw)}, **problems(*_SAID)}
 
 
 def install(app: FastAPI) -> None:

@@ -1,6 +1,5 @@
 """The service's own API: models, predict, inspect."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +7,17 @@ from fastapi import APIRouter, Request, Response
 
 from models.errors import OptionError
 from models.inspection import Inspection, Select, Timesteps, plan
-from models.predictor import Prediction, Predictor, Prepared
+from models.prediction import Prediction
+from models.predictor import Predictor
 
 from .. import rendering, schemas
-from ..errors import BatchTooLarge, InvalidRequest
+from ..errors import InvalidRequest
 from ..rendering import MEDIA_TYPES, Style
 from ..state import State, state_of
-from . import bodies
+from . import bodies, work
 from .documented import body, json_answer, problems
 
 router = APIRouter(prefix="/v1", tags=["models"])
-_OFF_THE_LOOP = 20_000  # values or characters from which work leaves the event loop: about 2 ms
 
 
 @router.get("/models", response_model=schemas.ModelList, summary="What is loaded, and what is broken and why")
@@ -82,7 +81,7 @@ async def _answer(
         style = Style(media_type, options.encoding, options.decimals, style.offset_unit, style.top_k)
     else:
         bodies.accepted(request, MEDIA_TYPES[:1])
-    prepared = await prepare(state, predictor, texts)
+    prepared = await work.prepare(state, predictor, texts)
     values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
     rendering.check_size(values, style, state.settings.max_answer_bytes)
     cost = sum(predictor.cost(len(text), shown) for text in prepared)
@@ -93,20 +92,7 @@ async def _answer(
         "compute_ms": round(done.compute_ms, 3),
     }
     write = _writer(predictor, done.value, usage, style, texts)
-    content = await asyncio.to_thread(write) if values > _OFF_THE_LOOP else write()
-    return Response(content, media_type=style.media_type)
-
-
-async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
-    """Raises: BatchTooLarge, EmptyText, TooManyTokens, TooManyCharacters."""
-    if len(texts) > state.settings.max_batch_texts:
-        raise BatchTooLarge(len(texts), state.settings.max_batch_texts, "texts")
-    single = len(texts) == 1
-
-    def work() -> list[Prepared]:
-        return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
-
-    return await asyncio.to_thread(work) if sum(map(len, texts)) > _OFF_THE_LOOP // 10 else work()
+    return Response(await work.written(values + 10 * cost, write), media_type=style.media_type)
 
 
 def _writer(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint, load_checkpoint
+from models.decoding import softmax
 from models.errors import (
     ActivationsUnavailable,
     EmptyText,
@@ -17,7 +18,7 @@ from models.errors import (
     TooManyTokens,
 )
 from models.inspection import Inspection, Select, Timesteps
-from models.predictor import Predictor, softmax
+from models.predictor import Predictor
 
 from ..conftest import TINY
 from ..oracles import all_paths, embed, logits

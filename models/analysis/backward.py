@@ -1,0 +1,119 @@
+r"""From a logit back to every x_t, through any depth and both directions. One backward step serves both cells:
+
+    dc_t = f_{t+1} * dc_{t+1} + to_cell_t * dh_t                        (LSTM alone)
+    dz_t = to_gate_t * (dc_t or dh_t, whichever the gate is reached through)
+    dh_{t-1} = W_hh^T dz_t + what reads h_{t-1} above                   dx_t = W_ih^T dz_t
+
+and the slopes alone (`models.analysis.slopes`) say of which linear function. With ``tangent`` ones dx_t is the gradient
+d logit / d x_t. With ``secant`` ones the network is linear outright, and sum_t dx_t . x_t + the biases is the logit.
+
+No autograd and no train mode. Slopes and the products with W_ih are made for all timesteps at once; what is left to
+the loop over time is one product with W_hh and a few elementwise operations. numpy runs it: at one text such an
+operation is half a microsecond of work, and numpy's calls cost a third of torch's.
+
+Source: backpropagation through time (Werbos 1990); the gates held as in Arras et al. 2019. Equality with autograd and
+        with finite differences shown in tests/models/analysis/test_backward.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ..encoder import Encoder
+from ..recurrence import LayerActivations, Recurrence
+from ..runner import Activations
+from .readout import Array, Mask, host, product
+from .slopes import Linearisation, Slopes, slopes_of
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A logit as a linear function of layer 0's input: sum_t inputs[b, t] . x_t + bias[b] + the head's bias.
+
+    inputs [batch, time, input], zero in padding; bias [batch], the recurrences' own. ``tangent`` inputs are the
+    gradient, and then this sum is another number than the logit.
+    """
+
+    inputs: Array
+    bias: Array
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a warning of numpy's would reach nobody who can act on it
+def backward(
+    encoder: Encoder,
+    activations: Activations,
+    readout: Sequence[Array],
+    lengths: Tensor,
+    linearisation: Linearisation,
+) -> Linear:
+    """Pull a linear function of the top layer's states back to layer 0's input.
+
+    What grows beyond every number comes out as infinite or NaN.
+
+    Args: activations of a pass, [layer][direction] -> name -> [batch, time, unit]; readout[direction]
+          [time, batch, unit], the weights of the top layer's states (`Readout.weights`); lengths int64 [batch].
+    """
+    above = list(readout)
+    inside = (np.arange(above[0].shape[0])[:, None] < lengths.cpu().numpy())[:, :, None]
+    bias = np.zeros(len(lengths), above[0].dtype)
+    for layer in range(len(encoder.layers) - 1, -1, -1):
+        below = [
+            _one_layer(encoder.recurrence(layer, direction), activations[layer][d], above[d], inside, linearisation)
+            for d, direction in enumerate(encoder.directions)
+        ]
+        dx = np.sum([part for part, _ in below], axis=0) if len(below) > 1 else below[0][0]
+        bias += np.sum([part for _, part in below], axis=0)
+        above = np.split(dx, len(encoder.directions), axis=2) if layer else [dx]
+    return Linear(above[0].swapaxes(0, 1), bias)
+
+
+def _one_layer(
+    recurrence: Recurrence, recorded: LayerActivations, above: Array, inside: Mask, linearisation: Linearisation
+) -> tuple[Array, Array]:
+    """dx [time, batch, input] and the biases' share [batch] of one layer in one direction."""
+    reading = slice(None, None, -1 if recurrence.direction == "reverse" else 1)
+    values = {name: host(v).swapaxes(0, 1)[reading] for name, v in recorded.items()}
+    slopes = slopes_of(recurrence.cell, values, inside[reading], linearisation)
+    w, units = recurrence.weights, recurrence.units
+    rows = slice(slopes.first * units, (slopes.first + slopes.to_gate.shape[2]) * units)
+    w_ih, w_hh, b_ih, b_hh = (
+        host(x[rows]).astype(above.dtype, copy=False) for x in (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
+    )
+    dz = through_time(slopes, above[reading], w_hh)
+    time, batch = dz.shape[:2]
+    dx = product(dz.reshape(time * batch, -1), w_ih).reshape(time, batch, -1)  # all timesteps and texts at once
+    return dx[reading], dz.sum(0).reshape(batch, -1) @ (b_ih + b_hh)
+
+
+def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Array:
+    """dz of every step, last to first.
+
+    Args:    readout [time, batch, unit], what reads h_t above; weight_hh [gate * unit, unit] of the gates that
+             `slopes` has, or None to hold h_{t-1} as well, so that the steps hang together by c alone.
+    Returns: [time, batch, gate, unit].
+    """
+    time, batch, units = readout.shape
+    split, dz = slopes.by_cell, np.zeros_like(slopes.to_gate)
+    read = np.asarray(readout.any(axis=(1, 2))).tolist()
+    last = max((t for t in range(time) if read[t]), default=-1)  # beyond it the logit reads nothing
+    # Made before the loop, for in it a view costs as much as a product of 128 numbers. `state` is dc_t, once for each
+    # gate that is reached through it, and then dh_t.
+    state, parts = np.zeros((split + 1, batch, units), dz.dtype), np.empty((2, batch, units), dz.dtype)
+    dc, dh, ends = state[:split], state[split], state[split - 1 :]
+    by_gate = state.swapaxes(0, 1)[:, : dz.shape[2]]
+    steps, rows, to_gate = list(dz), list(dz.reshape(time, batch, -1)), list(slopes.to_gate)
+    to_cell = None if slopes.to_cell is None else list(slopes.to_cell)
+    for t in range(last, -1, -1):
+        if t == last or weight_hh is None:
+            dh[...] = readout[t]
+        else:
+            np.dot(rows[t + 1], weight_hh, out=dh)
+            if read[t]:
+                dh += readout[t]
+        if to_cell is not None:
+            np.multiply(to_cell[t], ends, out=parts)
+            np.add(parts[0], parts[1], out=dc)
+        np.multiply(to_gate[t], by_gate, out=steps[t])
+    return dz

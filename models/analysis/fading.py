@@ -1,0 +1,72 @@
+r"""The lecture's claim as a number: how much of the output still hangs on a token, against its distance.
+
+gradient_norm[s] = || d logit / d x_s ||_2, by the closed form of `models.analysis.backward`; by x_s, not h_s, for
+d / d h_s misses what an LSTM's cell carries. A half-life is that of the line through log value. Nothing is normalised:
+an RNN and an LSTM stand on one absolute axis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..encoder import Pass
+from ..errors import OptionError
+from ..network import Classifier, Tagger
+from ..runner import Activations
+from .backward import backward
+from .readout import read_out
+
+Values = NDArray[np.float64]
+FEWEST = 3  # values that a line is laid through
+
+
+@dataclass(frozen=True)
+class Fading:
+    """value[k] is at distance[k] tokens from the last one, ascending; half_life_tokens None where nothing fades."""
+
+    distance: NDArray[np.int64]
+    value: Values
+    half_life_tokens: float | None
+
+
+def gradient_norms(
+    network: Classifier | Tagger,
+    run: Pass,
+    activations: Activations,
+    targets: Sequence[int],
+    timesteps: Sequence[int] | None = None,
+) -> list[Values]:
+    """Of one logit of each text, by each of its x_s: [time] each, 0 where the logit does not hang on x_s.
+
+    Args:   run and activations of one padded batch; targets: a label's index for each text (a tag's); timesteps: one
+            for each text, taggers alone.
+    Raises: OptionError, SelectionError.
+    """
+    readout = read_out(network, run, targets, timesteps)
+    gradient = backward(network.encoder, activations, readout.weights, run.lengths, "tangent").inputs
+    norms = np.sqrt(np.square(gradient, dtype=np.float64).sum(2))  # float32 squares would underflow below 1e-19
+    if not np.isfinite(norms).all():
+        raise OptionError("the gradient of this text grows with distance beyond every number: use a shorter text")
+    return [norms[b, :n] for b, n in enumerate(run.lengths.tolist())]
+
+
+def fading(value: Values) -> Fading:
+    """The curve of one text's values in reading order, [time]; the last token comes first, at distance 0."""
+    by_distance = value[::-1].astype(np.float64)
+    distance = np.arange(len(value))
+    return Fading(distance, by_distance, half_life(distance, by_distance))
+
+
+def half_life(distance: NDArray[np.int64], value: Values) -> float | None:
+    """ln 2 / -slope of the least-squares line through log value, in tokens.
+
+    Zeros are left out. None where fewer than `FEWEST` values are left or the line does not fall.
+    """
+    there = value > 0
+    if there.sum() < FEWEST:
+        return None
+    x, y = distance[there] - distance[there].mean(), np.log(value[there])
+    slope = float((x * y).sum() / (x * x).sum())
+    return float(np.log(2) / -slope) if slope < 0 else None

@@ -1,0 +1,226 @@
+"""Memory, attribution, comparison and intervention: the lecture's claims as numbers."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from models.analysis.fading import Fading
+from models.analysis.interventions import Intervention
+from models.analysis.memory import Measure
+from models.analyst import Analyst, Explained, Remembered
+from models.errors import ActivationsUnavailable, SelectionError
+from models.inspection import Inspection, Select, Timesteps, plan
+from models.prediction import Prediction, Prepared
+from models.predictor import Predictor
+from models.recurrence import Direction
+
+from .. import rendering
+from .. import rendering_analyses as written
+from .. import schemas_analyses as wire
+from ..errors import InvalidRequest
+from ..rendering import JSON, MEDIA_TYPES, Style
+from ..schemas import Timesteps as TimestepsIn
+from ..state import State, state_of
+from . import bodies, work
+from .documented import body, json_answer
+
+router = APIRouter(prefix="/v1", tags=["analyses"])
+_BACKWARD = 3  # a pass back through time costs about two of the passes forward
+
+
+@router.post(
+    "/models/{name}/memory", responses=json_answer(wire.MemoryAnswer, binary=True),
+    openapi_extra=body(wire.MemoryRequest), summary="What the belt still carries, and how influence fades",
+)  # fmt: skip
+async def memory(request: Request, name: str) -> Response:
+    state, predictor, asked = await _read(request, name, wire.MemoryRequest)
+    style = Style(bodies.accepted(request, MEDIA_TYPES), asked.encoding, asked.decimals, asked.offset_unit)
+    measures = _measures(asked.measures, predictor)
+    matrices: list[Measure] = [m for m in measures if m != "gradient_norm"]
+    window = asked.select or wire.Window()
+    analyst, texts = Analyst(predictor), await work.prepare(state, predictor, asked.texts)
+    selections = [
+        analyst.select(t, asked.layer, asked.direction, _slice(window.timesteps), window.units) for t in texts
+    ]
+    values = [len(matrices) * len(s.timesteps) ** 2 + len(t) for s, t in zip(selections, texts, strict=True)]
+    rendering.check_size(sum(values), style, state.settings.max_answer_bytes)
+
+    def compute() -> list[Remembered]:
+        return [analyst.remember(t, s, matrices) for t, s in zip(texts, selections, strict=True)]
+
+    done = await work.on_model_thread(state, _BACKWARD * sum(map(len, texts)), compute)
+    write = partial(written.memory, predictor, texts, done.value, measures, style)
+    return Response(await work.written(sum(values), write), media_type=style.media_type)
+
+
+@router.post(
+    "/models/{name}/attribute", responses=json_answer(wire.AttributeAnswer), openapi_extra=body(wire.AttributeRequest),
+    summary="Which tokens made this logit: complete, not causal; occlusion is the causal check",
+)  # fmt: skip
+async def attribute(request: Request, name: str) -> Response:
+    state, predictor, asked = await _read(request, name, wire.AttributeRequest)
+    bodies.accepted(request, (JSON,))
+    analyst, texts = Analyst(predictor), await work.prepare(state, predictor, asked.texts)
+    cost = sum(_attribution_cost(len(t), asked.method) for t in texts)
+
+    def compute() -> list[Explained]:
+        return [analyst.explain(t, asked.target, asked.timestep, asked.method) for t in texts]
+
+    done = await work.on_model_thread(state, cost, compute)
+    found = zip(texts, done.value, strict=True)
+    return _json({"results": [written.explained(predictor, t, e, asked.offset_unit) for t, e in found]})
+
+
+@router.post(
+    "/models/{name}/intervene", responses=json_answer(wire.InterveneAnswer), openapi_extra=body(wire.InterveneRequest),
+    summary="What if a gate, a unit or a state had been another",
+)  # fmt: skip
+async def intervene(request: Request, name: str) -> Response:
+    state, predictor, asked = await _read(request, name, wire.InterveneRequest)
+    bodies.accepted(request, (JSON,))
+    (text,) = await work.prepare(state, predictor, [asked.input])
+    changes = [_intervention(change) for change in asked.interventions]
+    swept = _swept(asked.sweep) if asked.sweep else None
+    variants = 2 + ({"units": predictor.shape.units, "timesteps": len(text)}[asked.sweep.over] if asked.sweep else 0)
+    per_variant = (
+        len(predictor.checkpoint.tags) * len(text) if predictor.is_tagger else len(predictor.checkpoint.labels)
+    )
+    rendering.check_size(variants * per_variant, Style(decimals=9), state.settings.max_answer_bytes)
+    over = asked.sweep.over if asked.sweep else None
+    done = await work.on_model_thread(
+        state, variants * len(text), lambda: Analyst(predictor).intervene(text, changes, swept, over)
+    )
+    found = done.value
+    return _json({
+        "baseline": written.prediction(found.baseline), "intervened": written.prediction(found.intervened),
+        "delta_logits": np.ascontiguousarray(found.delta),
+        "sweep": [{"index": n, "delta_logits": np.ascontiguousarray(d)} for n, d in enumerate(found.swept)],
+    })  # fmt: skip
+
+
+@router.post(
+    "/compare", responses=json_answer(wire.CompareModelsAnswer), openapi_extra=body(wire.CompareModelsRequest),
+    summary="Several models on one text, on one absolute scale",
+)  # fmt: skip
+async def compare_models(request: Request) -> Response:
+    state = state_of(request)
+    asked = await bodies.read(request, wire.CompareModelsRequest, state.settings.max_body_bytes)
+    bodies.accepted(request, (JSON,))
+    if len(set(asked.models)) != len(asked.models):
+        raise InvalidRequest(f"models names one twice: {', '.join(asked.models)}")
+    predictors = [state.predictor(name) for name in asked.models]
+    out = []
+    for predictor in predictors:
+        (text,) = await work.prepare(state, predictor, [asked.input])
+        done = await work.on_model_thread(state, 2 * _BACKWARD * len(text), _comparison(predictor, text))
+        answer, fade, explained = done.value
+        out.append({
+            "name": predictor.checkpoint.manifest.name, "prediction": written.prediction(answer),
+            "fading": written.fading(fade), "attribution": written.explained(predictor, text, explained),
+        })  # fmt: skip
+    return _json({"models": out})
+
+
+@router.post(
+    "/models/{name}/compare", responses=json_answer(wire.CompareTextsAnswer),
+    openapi_extra=body(wire.CompareTextsRequest), summary="Two texts on one model, token by token",
+)  # fmt: skip
+async def compare_texts(request: Request, name: str) -> Response:
+    state, predictor, asked = await _read(request, name, wire.CompareTextsRequest)
+    bodies.accepted(request, (JSON,))
+    first, second = await work.prepare(state, predictor, asked.inputs)
+    done = await work.on_model_thread(
+        state, len(first) + len(second), lambda: Analyst(predictor).compare_texts(first, second)
+    )
+    return _json({
+        "predictions": [written.prediction(p) for p in done.value.predictions],
+        "token_lists": [rendering.token_list(predictor, t.tokens) for t in (first, second)],
+        "aligned": done.value.pairs, "distance": done.value.distance,
+    })  # fmt: skip
+
+
+@router.post(
+    "/models/{name}/units/{layer}/{direction}/{unit}/top", responses=json_answer(wire.TopAnswer),
+    openapi_extra=body(wire.TopRequest), summary="The tokens at which one unit is largest",
+)  # fmt: skip
+async def top(request: Request, name: str, layer: str, direction: str, unit: str) -> Response:
+    state, predictor, asked = await _read(request, name, wire.TopRequest)
+    bodies.accepted(request, (JSON,))
+    select = Select((_index("layer", layer),), (direction,), Timesteps(), (_index("unit", unit),))
+    shown = plan(Inspection((asked.tensor,), select=select), predictor.shape)
+    texts = await work.prepare(state, predictor, asked.texts)
+    done = await work.on_model_thread(state, sum(map(len, texts)), lambda: predictor.run(texts, shown))
+    values = [p.inside.tensors[shown.tensors[0]][0, 0, :, 0] for p in done.value if p.inside]
+    return _json({"top": written.largest(texts, values, asked.top_k, asked.offset_unit)})
+
+
+async def _read(request: Request, name: str, schema: type[Any]) -> tuple[State, Predictor, Any]:
+    """Raises: NotReady, UnknownModel, and what is wrong with the body."""
+    state = state_of(request)
+    predictor = state.predictor(name)
+    return state, predictor, await bodies.read(request, schema, state.settings.max_body_bytes)
+
+
+def _comparison(predictor: Predictor, text: Prepared) -> Callable[[], tuple[Prediction, Fading, Explained]]:
+    """On the model thread: one model's answer, its fading, and which tokens made it (NER: the last tag)."""
+
+    def compute() -> tuple[Prediction, Fading, Explained]:
+        analyst = Analyst(predictor)
+        at = len(text) - 1 if predictor.is_tagger else None
+        return predictor.run([text])[0], analyst.fade(text), analyst.explain(text, timestep=at)
+
+    return compute
+
+
+def _attribution_cost(tokens: int, method: wire.Method) -> int:
+    return tokens * max(1, tokens - 1) if method == "occlusion" else _BACKWARD * tokens
+
+
+def _measures(asked: Sequence[wire.Measure] | None, predictor: Predictor) -> list[wire.Measure]:
+    """Raises: ActivationsUnavailable, InvalidRequest."""
+    has: list[wire.Measure] = (
+        ["retention", "mass", "gradient_norm"] if predictor.shape.cell == "lstm" else ["gradient_norm"]
+    )
+    if asked is None:
+        return has
+    if not asked or len(set(asked)) != len(asked):
+        raise InvalidRequest(f"measures is {list(asked)}: name one or more of {', '.join(has)}, each once")
+    for measure in asked:
+        if measure not in has:
+            raise ActivationsUnavailable(measure, has)
+    return list(asked)
+
+
+def _slice(steps: TimestepsIn | None) -> Timesteps | None:
+    return None if steps is None else Timesteps(steps.start, steps.stop, steps.stride)
+
+
+def _intervention(change: wire.Change) -> Intervention:
+    direction: Direction = "reverse" if change.direction == "reverse" else "forward"
+    if change.direction not in ("forward", "reverse"):
+        raise SelectionError(f"direction is {change.direction!r}: forward and reverse are allowed")
+    return Intervention(
+        change.target, change.op, change.value, change.layer, direction,
+        None if change.timesteps == "all" else tuple(change.timesteps),
+        None if change.units == "all" else tuple(change.units),
+    )  # fmt: skip
+
+
+def _swept(change: wire.Sweep) -> Intervention:
+    """Raises: InvalidRequest where the field that is swept over is given too."""
+    if change.over in change.model_fields_set:
+        raise InvalidRequest(f"sweep runs over {change.over} and names {change.over} too: leave the field out")
+    return _intervention(change)
+
+
+def _index(what: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise SelectionError(f"{what} is {text[:32]!r} in the address: a number from 0 is allowed")
+    return int(text)
+
+
+def _json(value: Any) -> Response:
+    return Response(rendering.dumps(value), media_type=JSON)

@@ -1,0 +1,38 @@
+"""What the routes share on the way to the model thread: texts -> tokens, admitted and charged."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from models.prediction import Prepared
+from models.predictor import Predictor
+
+from ..engine import Done
+from ..errors import BatchTooLarge
+from ..state import State
+
+T = TypeVar("T")
+OFF_THE_LOOP = 20_000  # values from which work leaves the event loop: about 2 ms
+_CHARACTERS = 2_000  # likewise, of texts that are cut into tokens
+
+
+async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
+    """Raises: BatchTooLarge, EmptyText, TooManyTokens, TooManyCharacters."""
+    if len(texts) > state.settings.max_batch_texts:
+        raise BatchTooLarge(len(texts), state.settings.max_batch_texts, "texts")
+    single = len(texts) == 1
+
+    def work() -> list[Prepared]:
+        return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
+
+    return await asyncio.to_thread(work) if sum(map(len, texts)) > _CHARACTERS else work()
+
+
+async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
+    """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, NotReady, or what `work` raises."""
+    return await state.engine.submit(tokens, work)
+
+
+async def written(values: int, write: Callable[[], bytes]) -> bytes:
+    """Bytes made here when they are few, off the event loop when they are many."""
+    return await asyncio.to_thread(write) if values > OFF_THE_LOOP else write()
