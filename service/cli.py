@@ -1,6 +1,7 @@
 """The command line, `gatescope VERB`; `python -m service` is the same.
 
-serve starts the server; list, predict and inspect ask one; train and evaluate make and measure models.
+serve starts the server; list, predict, inspect, memory, attribute, compare and render ask one; train and evaluate make
+and measure models.
 """
 
 import argparse
@@ -13,10 +14,10 @@ import httpx
 
 from models.errors import ModelError
 
+from .cli_analyses import add_analyses
+from .cli_shared import bar, default_model, text_of
 from .client import Client, ProblemError
 from .errors import ServiceError
-
-_SHADES = " ░▒▓█"  # a value from 0 to 1 as a shade, for people who look before they read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +69,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
             asking.add_argument(
                 "--units", nargs="+", type=int, metavar="N", help="default: all; the picture shows their mean"
             )
+    add_analyses(commands, _ask)
     _add_training(commands, verb)
     return parser
 
@@ -113,7 +115,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     with Client(options.url) as client:
-        answer = client.predict(options.model or _default(client), _text(options))
+        answer = client.predict(options.model or default_model(client), text_of(options))
     if options.json:
         print(answer.model_dump_json(exclude_none=True, indent=1))
         return 0
@@ -130,7 +132,7 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.units:
         chosen["select"] = {"units": options.units}
     with Client(options.url) as client:
-        answer = client.inspect(options.model or _default(client), _text(options), **chosen)
+        answer = client.inspect(options.model or default_model(client), text_of(options), **chosen)
     if options.json:
         print(answer.model_dump_json(exclude_none=True, indent=1))
         return 0
@@ -144,27 +146,8 @@ def _inspect(options: argparse.Namespace) -> int:
                 print(f"{name}, layer {layer}, {direction}: mean over {len(steps[0])} units")
                 for t, units in zip(result.selection.timesteps, steps, strict=True):
                     mean = sum(units) / len(units)
-                    print(f"  {_bar(mean)} {mean:+.3f}  {result.token_list[t].text}")
+                    print(f"  {bar(mean)} {mean:+.3f}  {result.token_list[t].text}")
     if result.certificate:
         print(f"largest difference from float64: {result.certificate.recurrence_max_abs_error:.1e}")
     print(json.dumps([x.model_dump() for x in result.labels or result.entities or []], ensure_ascii=False))
     return 0
-
-
-def _bar(value: float, width: int = 20) -> str:
-    """`width` cells, filled from the left to |value|."""
-    cells = min(abs(value), 1.0) * width
-    full = int(cells)
-    part = _SHADES[int((cells - full) * (len(_SHADES) - 1))] if full < width else ""
-    return ("█" * full + part).ljust(width)
-
-
-def _text(options: argparse.Namespace) -> str:
-    return sys.stdin.read() if options.text == "-" else str(options.text)
-
-
-def _default(client: Client) -> str:
-    models = client.models().models
-    if not models:
-        raise ServiceError("the server has no model loaded: /health/ready says why")
-    return next(m.name for m in models if m.default)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from . import schemas
+from . import schemas_analyses as analyses
 
 Texts = str | Sequence[str]
 
@@ -58,17 +59,53 @@ class Client:
         """options: tensors, select, reduce, preactivations, ...: the fields of `schemas.InspectRequest`."""
         return self._answer(model, "inspect", inputs, options)
 
+    def memory(self, model: str, inputs: Texts, **options: Any) -> analyses.MemoryAnswer:
+        """What the belt still carries; options: the fields of `schemas_analyses.MemoryRequest`."""
+        return analyses.MemoryAnswer.model_validate(self._post(f"/v1/models/{model}/memory", inputs, options))
+
+    def attribute(self, model: str, inputs: Texts, **options: Any) -> analyses.AttributeAnswer:
+        """Which tokens made the label; options: target, timestep (NER), method."""
+        return analyses.AttributeAnswer.model_validate(self._post(f"/v1/models/{model}/attribute", inputs, options))
+
+    def intervene(
+        self, model: str, text: str, interventions: Sequence[Any], **options: Any
+    ) -> analyses.InterveneAnswer:
+        """What if; interventions as `schemas_analyses.Change`; options: sweep."""
+        body = {"input": text, "interventions": list(interventions), **options}
+        return analyses.InterveneAnswer.model_validate(self._ask("POST", f"/v1/models/{model}/intervene", body))
+
+    def compare(self, text: str, models: Sequence[str]) -> analyses.CompareModelsAnswer:
+        """Several models on one text."""
+        body = {"input": text, "models": list(models)}
+        return analyses.CompareModelsAnswer.model_validate(self._ask("POST", "/v1/compare", body))
+
+    def compare_texts(self, model: str, first: str, second: str) -> analyses.CompareTextsAnswer:
+        """Two texts on one model."""
+        path = f"/v1/models/{model}/compare"
+        return analyses.CompareTextsAnswer.model_validate(self._ask("POST", path, {"inputs": [first, second]}))
+
+    def render(self, model: str, text: str, view: str, media_type: str = "image/png", **options: Any) -> bytes:
+        """A picture; options: the fields of `schemas_analyses.RenderRequest`."""
+        body = {"input": text, "view": view, **options}
+        return self._send("POST", f"/v1/models/{model}/render", body, {"accept": media_type}).content
+
     def ready(self) -> schemas.Readiness:
         return schemas.Readiness.model_validate(self._http.get("/health/ready").json())
 
     def _answer(self, model: str, verb: str, inputs: Texts, options: dict[str, Any]) -> schemas.Answer:
-        body = {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options}
-        return schemas.Answer.model_validate(self._ask("POST", f"/v1/models/{model}/{verb}", body))
+        return schemas.Answer.model_validate(self._post(f"/v1/models/{model}/{verb}", inputs, options))
+
+    def _post(self, path: str, inputs: Texts, options: dict[str, Any]) -> Any:
+        return self._ask("POST", path, {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options})
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        response = self._http.request(method, path, json=body) if body is not None else self._http.request(method, path)
+        return self._send(method, path, body, {}).json()
+
+    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+        content = {} if body is None else {"json": body}
+        response = self._http.request(method, path, headers=headers, **content)
         if response.is_success:
-            return response.json()
+            return response
         try:
             raise ProblemError(schemas.Problem.model_validate(response.json()))
         except ValueError:

@@ -117,8 +117,12 @@ def _logits(network: Classifier | Tagger, x: Tensor, variants: Sequence[Variant]
         inputs = torch.cat(states, dim=-1)
     top = tuple(h.transpose(0, 1) for h in states)
     run = Pass((), (top,), torch.full((len(rows),), len(x), device=x.device))
-    out = network.logits(run) if isinstance(network, Classifier) else network.emissions(run)
-    out[(inputs == inputs[:, :1]).all(2).all(0)] = out[0].clone()  # a product may round its rows differently
+    same = (inputs == inputs[:, :1]).all(2).T  # [row, time]: where the head reads what it reads in the baseline
+    if isinstance(network, Classifier):
+        out, same = network.logits(run), same.all(1)
+    else:
+        out = network.emissions(run)
+    out[same] = out[:1].expand_as(out)[same]  # a product may round its rows differently
     return host(out)
 
 

@@ -98,6 +98,15 @@ def test_a_large_sweep_runs_in_several_batches_with_the_same_answer(monkeypatch:
     assert parts.delta.shape == (UNITS, LENGTH, 4)
 
 
+def test_what_a_reader_has_not_reached_yet_does_not_change_by_a_bit() -> None:
+    kind = Kind("lstm", ("forward",), 2, "tagger")
+    network, (x, _) = make(kind, dtype=torch.float32), inputs(LENGTH, dtype=torch.float32)
+    found = intervene(network, x[0], sweep((), Intervention("input_gate", "zero"), "timesteps", LENGTH))
+    for t in range(LENGTH):
+        assert not found.delta[t, :t].any()
+        assert found.delta[t, t:].all()
+
+
 def test_forgetting_before_the_first_token_changes_nothing() -> None:
     network, (x, _) = make(Kind("lstm", BOTH, 1, "last_state")), inputs(LENGTH)
     first = [

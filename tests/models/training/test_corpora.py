@@ -59,16 +59,9 @@ def test_splitting_cuts_no_entity_that_fits_and_loses_no_text(tags: list[str], l
     row = TaggedText(text, tuple(to_spans(tags)))
     parts = list(split_long(row, characters, longest))
     assert "".join(p.text for p in parts) == text
-    assert all(len(p.text) <= longest for p in parts)
-    kept = sum(len(p.entities) for p in parts)
-    assert (
-        kept
-        >= sum(s.stop - s.start <= longest for s in row.entities)
-        - sum(s.stop - s.start > longest for s in row.entities)
-        - 1
-    )
-    if all(s.stop - s.start < longest for s in row.entities):
-        assert kept == len(row.entities)
+    assert sum(len(p.entities) for p in parts) == len(row.entities)
+    if all(s.stop - s.start <= longest for s in row.entities):
+        assert all(len(p.text) <= longest for p in parts)
 
 
 def test_a_token_inside_an_entity_carries_its_label() -> None:
