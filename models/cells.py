@@ -53,7 +53,9 @@ class CellWeights:
         """z = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, for any number of leading axes: [..., gates * unit]."""
         if x.shape[-1] != self.weight_ih.shape[1]:
             raise ShapeError("the input", (*x.shape[:-1], int(self.weight_ih.shape[1])), tuple(x.shape))
-        return x @ self.weight_ih.T + hidden_state @ self.weight_hh.T + self.bias_ih + self.bias_hh
+        z = torch.addmm(self.bias_ih + self.bias_hh, x.reshape(-1, x.shape[-1]), self.weight_ih.T)
+        z = z.addmm_(hidden_state.reshape(-1, self.units), self.weight_hh.T)  # in place: z is large, and made once
+        return z.view(*x.shape[:-1], z.shape[1])
 
 
 class LstmStep(NamedTuple):

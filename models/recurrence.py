@@ -24,9 +24,16 @@ LayerActivations = dict[str, Tensor]  # tensor name -> float32 [batch, time, uni
 
 def flip(x: Tensor, lengths: Tensor) -> Tensor:
     """Each text's timesteps back to front, padding left where it is: [batch, time, ...] -> the same."""
+    if x.shape[0] == 1:
+        return x.flip(1)  # no padding, and a fraction of the time
     time = torch.arange(x.shape[1], device=x.device)
     index = torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
     return x[torch.arange(x.shape[0], device=x.device)[:, None], index]
+
+
+def beyond(lengths: Tensor, time: int) -> Tensor:
+    """Where each text has ended: bool [batch, time, 1]."""
+    return (torch.arange(time, device=lengths.device) >= lengths[:, None])[:, :, None]
 
 
 class Recurrence(nn.Module):
@@ -72,20 +79,28 @@ class Recurrence(nn.Module):
         Returns: `cells.TENSORS` of the cell and ``{gate}_preactivation`` of each gate (RNN: of the state), all
                  [batch, time, unit] in reading order.
         """
-        if self.direction == "reverse":
-            x, hidden_state = flip(x, lengths), flip(hidden_state, lengths)
-        previous = nn.functional.pad(hidden_state[:, :-1], (0, 0, 1, 0))
-        z = self.weights.preactivation(x, previous)
-        out = self._lstm(z) if self.cell == "lstm" else {"hidden_state_preactivation": z}
-        out = {"hidden_state": hidden_state, **out}
-        return {k: flip(v, lengths) for k, v in out.items()} if self.direction == "reverse" else out
+        z = self.weights.preactivation(x, self._previous(hidden_state, lengths))
+        if self.cell == "rnn":
+            return {"hidden_state": hidden_state, "hidden_state_preactivation": z}
+        return {"hidden_state": hidden_state, **self._lstm(z, lengths)}
 
-    def _lstm(self, z: Tensor) -> LayerActivations:
+    def _previous(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """The state that each step came from, zero where its reading began."""
+        if self.direction == "forward":
+            return nn.functional.pad(states[:, :-1], (0, 0, 1, 0))
+        return nn.functional.pad(states[:, 1:], (0, 0, 0, 1)).masked_fill(beyond(lengths - 1, states.shape[1]), 0.0)
+
+    def _lstm(self, z: Tensor, lengths: Tensor) -> LayerActivations:
         z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)
         i, f, g, o = torch.sigmoid(z_i), torch.sigmoid(z_f), torch.tanh(z_g), torch.sigmoid(z_o)
         cell_state = i * g
-        for t in range(1, cell_state.shape[1]):  # in place: c_t = i_t * g_t is there already, f_t * c_{t-1} joins it
-            cell_state[:, t].addcmul_(f[:, t], cell_state[:, t - 1])
+        if self.direction == "reverse":  # nothing is on the belt before a text's own last token
+            cell_state.masked_fill_(beyond(lengths, z.shape[1]), 0.0)
+        # In place: i_t * g_t is there, f_t * c_{t-1} joins it. Views are made once: one costs as much as a step.
+        order = -1 if self.direction == "reverse" else 1
+        c, forget = cell_state.unbind(1)[::order], f.unbind(1)[::order]
+        for t in range(1, len(c)):
+            c[t].addcmul_(forget[t], c[t - 1])
         gates = dict(zip(GATES, (i, f, g, o), strict=True))
         before = {f"{name}_preactivation": v for name, v in zip(GATES, (z_i, z_f, z_g, z_o), strict=True)}
         return {"cell_state": cell_state, **gates, **before}

@@ -95,7 +95,8 @@ def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Arr
     Returns: [time, batch, gate, unit].
     """
     time, batch, units = readout.shape
-    split, dz = slopes.by_cell, np.zeros(slopes.to_gate.shape, slopes.to_gate.dtype)
+    split = slopes.by_cell
+    dz: Array = np.zeros(slopes.to_gate.shape, slopes.to_gate.dtype)
     read = np.asarray(readout.any(axis=(1, 2))).tolist()
     last = max((t for t in range(time) if read[t]), default=-1)  # beyond it the logit reads nothing
     # Made before the loop, for in it a view costs as much as a product of 128 numbers. `state` is dc_t, once for each

@@ -12,7 +12,7 @@ from models.analysis.interventions import Intervention
 from models.analysis.memory import Measure
 from models.analyst import Analyst, Explained, Remembered
 from models.errors import ActivationsUnavailable, SelectionError
-from models.inspection import Inspection, Select, Timesteps, plan
+from models.inspection import ALIASES, Inspection, Select, Timesteps, plan
 from models.prediction import Prediction, Prepared
 from models.predictor import Predictor
 from models.recurrence import Direction
@@ -203,7 +203,7 @@ def _intervention(change: wire.Change) -> Intervention:
     if change.direction not in ("forward", "reverse"):
         raise SelectionError(f"direction is {change.direction!r}: forward and reverse are allowed")
     return Intervention(
-        change.target, change.op, change.value, change.layer, direction,
+        ALIASES.get(change.target, change.target), change.op, change.value, change.layer, direction,
         None if change.timesteps == "all" else tuple(change.timesteps),
         None if change.units == "all" else tuple(change.units),
     )  # fmt: skip
