@@ -113,7 +113,7 @@ def test_every_code_block_runs_and_answers_as_shown(
 
 
 def _with_url(code: str, port: int) -> str:
-    return re.sub(r"(gatescope (?:list|predict|inspect))", rf"\1 --url http://127.0.0.1:{port}", code)
+    return re.sub(r"(gatescope (?!train|evaluate|serve)[a-z]+)", rf"\1 --url http://127.0.0.1:{port}", code)
 
 
 def _assert_within(shown: object, said: object, where: str = "") -> None:
