@@ -26,15 +26,20 @@ COPY pyproject.toml setup.p[y] README.md LICENSE ./
 COPY models models
 COPY service service
 RUN pip install --quiet --no-deps --no-build-isolation .
-# What the service never opens at run time: torch's tests, headers, tools and symbol tables; what torch.compile and export
-# alone import (sympy, networkx); and at last pip with its like. The bill of materials lists what is left.
+# What the service never opens at run time: tests, headers, sources of what is compiled, tools and symbol tables; what
+# torch.compile and export alone import (sympy, networkx, torch's inductor); and at last pip with its like. The bill of
+# materials lists what is left.
 RUN pip uninstall --quiet --yes sympy mpmath networkx \
  && cd /opt/gatescope/lib/python3*/site-packages \
- && rm -rf torch/test torch/include torch/share torch/lib/*.a torch/_inductor/codegen/*.h \
+ && rm -rf torch/test torch/include torch/share torch/lib/*.a torch/_inductor \
+           torch/utils/benchmark torch/lib/lib*_test.so torch/lib/libbackend_with_compiler.so \
            numpy/*/tests numpy/_core/include matplotlib/tests matplotlib/mpl-data/sample_data functorch/dim/*.cpp \
+           matplotlib/mpl-data/fonts/afm matplotlib/mpl-data/fonts/pdfcorefonts PIL/_avif*.so pillow.libs/libavif* \
            pip pip-* setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth \
  && rm -f /opt/gatescope/bin/pip* \
  && strip --strip-unneeded torch/lib/libtorch_cpu.so torch/lib/libtorch_python.so \
+ && find . -name '*.so' ! -path './torch/*' ! -path './nvidia/*' ! -path './triton/*' ! -path './*.libs/*' -exec strip --strip-unneeded {} + \
+ && find fontTools kiwisolver numpy uvloop httptools -name '*.c' -delete -o -name '*.pyx' -delete -o -name '*.pxd' -delete \
  && find torch/bin -type f ! -name torch_shm_manager -delete \
  && find . -name '*.pyi' -delete \
  && /opt/sbom/bin/cyclonedx-py environment --output-format JSON --output-file /opt/sbom.json /opt/gatescope/bin/python

@@ -31,6 +31,10 @@ class TorchRunner:
     network: Classifier | Tagger
     device: torch.device
 
+    def __post_init__(self) -> None:
+        if self.device.type == "cuda":  # TF32 keeps 10 bits of a product's factors: what is shown has to be float32's
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
     @property
     def kernel(self) -> str:
         return "torch-cudnn" if self.device.type == "cuda" else "torch"

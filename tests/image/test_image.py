@@ -185,8 +185,8 @@ def test_a_broken_weights_mount_says_what_is_broken(tmp_path: Path) -> None:
         answer = client.get("/health/ready")
         assert answer.status_code == 503
         assert answer.json()["broken"][0]["name"] == "mine"
-        assert "not JSON" in answer.json()["broken"][0]["reason"]
-        assert "not JSON" in docker("logs", name)
+        assert "Invalid JSON" in answer.json()["broken"][0]["reason"]
+        assert "Invalid JSON" in docker("logs", name)
 
 
 def test_cuda_without_a_card_is_one_sentence() -> None:
