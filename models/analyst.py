@@ -126,7 +126,7 @@ class Analyst:
         """
         self._check_timestep(text, timestep)
         if method == "occlusion":
-            run, recorded = self.predictor.forward([text], record=False)[0], None
+            run, recorded = self.predictor.forward([text], "nothing")[0], None
         else:
             run, recorded = self.record(text)
         k = self._target(target, text, run, timestep)
@@ -143,7 +143,7 @@ class Analyst:
         """Two texts on this model."""
         answers, states = [], []
         for text in (first, second):
-            run, _ = self.predictor.forward([text], record=False)
+            run, _ = self.predictor.forward([text], "nothing")
             answers += self.predictor.answers([text], run)
             states.append(run.top[0].float().cpu().numpy())
         pairs = align([t.text for t in first.tokens], [t.text for t in second.tokens])
@@ -161,12 +161,11 @@ class Analyst:
 
         Raises: ActivationsUnavailable, OptionError, SelectionError.
         """
-        run, _ = self.predictor.forward([text], record=False)
         variants = [tuple(changes)]
         if swept is not None and over is not None:
             count = self.predictor.shape.units if over == "units" else len(text)
             variants += sweep(tuple(changes), swept, over, count)
-        outcome: Outcome = intervene(self.network, run.inputs[0][0], variants)
+        outcome: Outcome = intervene(self.network, self._input(text), variants)
         return Changed(
             self._said(text, outcome.baseline),
             self._said(text, outcome.logits[0]),
@@ -176,9 +175,15 @@ class Analyst:
 
     def record(self, text: Prepared) -> tuple[Pass, Activations]:
         """One pass over the text with everything that happened in it."""
-        run, recorded = self.predictor.forward([text], record=True)
+        run, recorded = self.predictor.forward([text], "everything")
         assert recorded is not None
         return run, recorded
+
+    def _input(self, text: Prepared) -> torch.Tensor:
+        """x_t: [time, input]"""
+        ids = {kind: value.to(self.predictor.device) for kind, value in batch_ids([text.ids]).items()}
+        x: torch.Tensor = self.network.embedding(ids)[0]
+        return x
 
     def _gradient_norm(self, text: Prepared, run: Pass, recorded: Activations) -> NDArray[np.float64]:
         at = [len(text) - 1] if isinstance(self.network, Tagger) else None
@@ -186,7 +191,7 @@ class Analyst:
         return gradient_norms(self.network, run, recorded, [k], at)[0]
 
     def _logits(self, run: Pass) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = self.network.outputs(run)[0].cpu().numpy()
+        out: NDArray[np.float32] = self.predictor.runner.outputs(run)[0].cpu().numpy()
         return out
 
     def _target(self, target: str | None, text: Prepared, run: Pass, timestep: int | None) -> int:
@@ -216,7 +221,7 @@ class Analyst:
         def run(deleted: Sequence[int]) -> Pass:
             texts = [self.predictor.from_tokens(text.text, text.tokens[:s] + text.tokens[s + 1 :]) for s in deleted]
             ids = batch_ids([t.ids for t in texts])
-            return self.predictor.runner.run(ids, torch.tensor([len(t) for t in texts]), record=False)[0]
+            return self.predictor.runner.run(ids, torch.tensor([len(t) for t in texts]), "nothing")[0]
 
         return run
 

@@ -134,11 +134,11 @@ class Embedding(nn.Module):
                 table[PADDING].zero_()
 
     def forward(self, ids: FeatureIds) -> Tensor:
-        return torch.cat([self._mean(self.tables[f.kind], ids[f.kind]) for f in self.features], dim=-1)
+        return torch.cat([self.mean(f.kind, ids) for f in self.features], dim=-1)
 
-    @staticmethod
-    def _mean(table: Tensor, ids: Tensor) -> Tensor:
-        """mean_k E[id_k] over the ids of each bag that are not padding: [batch, time, dimension]."""
+    def mean(self, kind: FeatureKind, of: FeatureIds) -> Tensor:
+        """One feature's part of x_t, mean_k E[id_k] over a bag's ids that are not padding: [batch, time, dimension]."""
+        table, ids = self.tables[kind], of[kind]
         batch, time, bag = ids.shape
         if bag == 1:
             return nn.functional.embedding(ids[:, :, 0], table, padding_idx=PADDING)

@@ -14,10 +14,12 @@ from .decoding import Decoder, softmax
 from .encoder import Pass
 from .errors import EmptyText, OptionError, TooManyCharacters, TooManyTokens
 from .features import batch_ids, text_ids
+from .fused import FusedRunner
 from .inspection import Inspection, Plan, Selection, Shape, plan
+from .kernel import choose
 from .network import Classifier, Tagger
 from .prediction import Array, Inside, Prediction, Prefixes, Prepared
-from .runner import Activations, Runner, TorchRunner
+from .runner import Activations, Recording, Runner, TorchRunner
 from .text import TOKENIZERS, Token
 from .vocabulary import Vocabulary
 
@@ -25,11 +27,18 @@ from .vocabulary import Vocabulary
 class Predictor:
     """A loaded model. Not thread-safe: one thread a device runs it."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384) -> None:
-        """batch_tokens: padded tokens that run together at most; a single longer text still runs, alone."""
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384, kernel: str = "auto"
+    ) -> None:
+        """batch_tokens: padded tokens that run together at most; a single longer text still runs, alone.
+
+        kernel: of the recurrence on the CPU, as `models.kernel.choose` names them.
+        Raises: KernelUnavailable.
+        """
         self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
         self.network: Classifier | Tagger = checkpoint.network.to(device).eval()
-        self.runner: Runner = TorchRunner(self.network, device)
+        fused = choose(kernel) if device.type == "cpu" else None
+        self.runner: Runner = FusedRunner(self.network, fused) if fused else TorchRunner(self.network, device)
         self.decoder = Decoder(checkpoint)
         self._tokenize = TOKENIZERS[checkpoint.manifest.tokenizer]
 
@@ -104,15 +113,15 @@ class Predictor:
         out: dict[int, Prediction] = {}
         for rows in self._batches([len(t) for t in texts], recording=shown is not None):
             batch = [texts[i] for i in rows]
-            run, activations = self.forward(batch, record=shown is not None)
+            run, activations = self.forward(batch, _recording(shown))
             answers = self.answers(batch, run)
             for b, (i, answer) in enumerate(zip(rows, answers, strict=True)):
                 inside = self._inside(batch[b], b, run, activations, shown) if shown and activations else None
                 out[i] = answer if inside is None else replace(answer, inside=inside)
         return [out[i] for i in range(len(texts))]
 
-    def forward(self, batch: Sequence[Prepared], record: bool) -> tuple[Pass, Activations | None]:
-        return self.runner.run(batch_ids([t.ids for t in batch]), torch.tensor([len(t) for t in batch]), record)
+    def forward(self, batch: Sequence[Prepared], recording: Recording) -> tuple[Pass, Activations | None]:
+        return self.runner.run(batch_ids([t.ids for t in batch]), torch.tensor([len(t) for t in batch]), recording)
 
     def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
         """Places in `lengths`, in groups of like length; recorded ones are smaller, for they keep every gate."""
@@ -128,7 +137,7 @@ class Predictor:
 
     def answers(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
         """What the head says of a pass over `batch`."""
-        return self.decoder.decode(batch, self.network.outputs(run))
+        return self.decoder.decode(batch, self.runner.outputs(run))
 
     def _inside(self, text: Prepared, row: int, run: Pass, activations: Activations, shown: Plan) -> Inside:
         """What `shown` asks to see of row `row` of a batch."""
@@ -180,7 +189,7 @@ class Predictor:
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
         """(emissions, marginals), each [time, tag]."""
         assert isinstance(self.network, Tagger)
-        emissions = self.network.outputs(run)[row : row + 1, :length]
+        emissions = self.runner.outputs(run)[row : row + 1, :length]
         lattice: Lattice = self.network.crf.lattice(emissions, run.lengths[row : row + 1])
         marginals = self.network.crf.text_lattice(lattice, emissions, 0, length).marginals()
         return emissions[0].cpu().numpy(), marginals.astype(np.float32)
@@ -197,3 +206,9 @@ class Predictor:
         changes = np.flatnonzero(best != best[-1])
         labels = tuple(self.checkpoint.labels[k] for k in best)
         return Prefixes(labels, tuple(map(float, scores.max(1))), int(changes[-1]) + 1 if len(changes) else 0)
+
+
+def _recording(shown: Plan | None) -> Recording:
+    if shown is None:
+        return "nothing"
+    return "everything" if shown.inspection.preactivations else "gates"

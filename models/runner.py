@@ -1,7 +1,7 @@
-"""Which recurrence runs a network. One interface, so that a faster kernel can take torch's place."""
+"""Which recurrence runs a network: torch's kernels, or the fused one of `models.fused`."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -11,17 +11,24 @@ from .features import FeatureIds
 from .network import Classifier, Tagger
 from .recurrence import LayerActivations
 
+Recording = Literal["nothing", "gates", "everything"]  # everything: the preactivations as well
 Activations = list[list[LayerActivations]]  # [layer][direction] -> tensor name -> [batch, time, unit]
 
 
 class Runner(Protocol):
-    """Ids of a padded batch -> the pass, and with `record` every gate and state of it."""
+    """Ids of a padded batch -> the pass and, unless nothing is recorded, every gate and state of it.
+
+    `Pass.inputs` may be empty where nothing is recorded.
+    """
 
     @property
     def kernel(self) -> str:
         """The kernel's name, as certificates tell it."""
 
-    def run(self, ids: FeatureIds, lengths: Tensor, record: bool) -> tuple[Pass, Activations | None]: ...
+    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]: ...
+
+    def outputs(self, run: Pass) -> Tensor:
+        """What the head says of a pass: logits [batch, label], or emissions [batch, time, tag]."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,11 @@ class TorchRunner:
         return "torch-cudnn" if self.device.type == "cuda" else "torch"
 
     @torch.inference_mode()
-    def run(self, ids: FeatureIds, lengths: Tensor, record: bool) -> tuple[Pass, Activations | None]:
+    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         here = {kind: value.to(self.device) for kind, value in ids.items()}
         run = self.network.run(here, lengths.to(self.device))
-        return run, self.network.encoder.activations(run) if record else None
+        return run, self.network.encoder.activations(run) if recording != "nothing" else None
+
+    def outputs(self, run: Pass) -> Tensor:
+        out: Tensor = self.network.outputs(run)
+        return out

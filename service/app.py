@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from . import problems
 from .engine import Engine
-from .registry import Registry, choose_device
+from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
 from .state import State
@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     device = choose_device(settings.device)
+    check_kernel(settings.kernel, device)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _load(state: State) -> None:
     """Load off the event loop, so that the probes answer meanwhile; then spare the garbage collector what is loaded."""
     s = state.settings
-    await asyncio.to_thread(state.registry.load, s.weights_dir, state.device, s.max_batch_tokens)
+    tables = s.table_cache_mb * 1_000_000
+    await asyncio.to_thread(state.registry.load, s.weights_dir, state.device, s.max_batch_tokens, s.kernel, tables)
     gc.collect()
     gc.freeze()
     log.info(

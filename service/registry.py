@@ -9,8 +9,11 @@ import torch
 
 from models.checkpoint import MANIFEST, load_checkpoint
 from models.errors import CheckpointError
+from models.fused import FusedRunner
 from models.inspection import Inspection, plan
+from models.kernel import KernelUnavailable, choose
 from models.predictor import Predictor
+from models.tables import tabulate
 
 from .errors import StartupError, UnknownModel
 
@@ -47,11 +50,16 @@ class Registry:
                 return name
         return next(iter(self.names), None)
 
-    def load(self, weights_dir: Path, device: torch.device, batch_tokens: int) -> None:
-        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others."""
+    def load(
+        self, weights_dir: Path, device: torch.device, batch_tokens: int, kernel: str = "auto", table_bytes: int = 0
+    ) -> None:
+        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others.
+
+        table_bytes: what the fused kernel's tables of all models may take together.
+        """
         for folder in folders(weights_dir):
             try:
-                predictor = Predictor(load_checkpoint(folder), device, batch_tokens)
+                predictor = Predictor(load_checkpoint(folder), device, batch_tokens, kernel)
                 name = predictor.checkpoint.manifest.name
                 if name in self.predictors:
                     raise CheckpointError(f"another folder holds a model of the name {name}: rename one")
@@ -63,6 +71,9 @@ class Registry:
                 self._note(folder, str(error))
             except Exception as error:  # whatever else is wrong with one model, the others are served
                 self._note(folder, f"it cannot be run ({type(error).__name__}: {error})")
+        fused = [p.runner for p in self.predictors.values() if isinstance(p.runner, FusedRunner)]
+        if fused:
+            log.info("tables of looked-up inputs take %.0f MB", tabulate(fused, table_bytes) / 1e6)
         if not self.predictors:
             log.error("no model could be loaded from %s", weights_dir)
         if self.wanted_default and self.wanted_default not in self.predictors:
@@ -80,6 +91,25 @@ def folders(weights_dir: Path) -> Iterator[Path]:
         yield weights_dir
     elif weights_dir.is_dir():
         yield from sorted(p for p in weights_dir.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def check_kernel(setting: str, device: torch.device) -> None:
+    """Say which kernel runs the recurrences.
+
+    Raises: StartupError where the one that is asked for is not there.
+    """
+    if device.type != "cpu":
+        return
+    try:
+        kernel = choose(setting)
+    except KernelUnavailable as error:
+        raise StartupError(f"GATESCOPE_KERNEL is {setting!r}: {error}") from error
+    if kernel:
+        log.info("the recurrences run on the fused kernel for %s", kernel.name)
+    elif setting == "torch":
+        log.info("the recurrences run on torch's kernels")
+    else:
+        log.warning("the recurrences run on torch's kernels: no compiler was there to build the fused one")
 
 
 def choose_device(setting: str) -> torch.device:

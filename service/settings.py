@@ -24,6 +24,12 @@ class Settings(BaseSettings):
         None, description="which model is the default; else zh-sentiment-bilstm, else the first"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is a card")
+    kernel: Literal["auto", "torch", "avx512", "avx2", "generic"] = Field(
+        "auto", description="of the recurrence on the CPU; auto takes the best that was built and runs here"
+    )
+    table_cache_mb: Annotated[int, Field(ge=0)] = Field(
+        128, description="memory for tables of looked-up inputs, all models together; largest gain first"
+    )
     threads: Positive = Field(1, description="of torch; a second one makes small models slower")
     max_body_bytes: Positive = Field(32_000_000, description="largest request body")
     max_answer_bytes: Positive = Field(64_000_000, description="largest answer of tensors")

@@ -129,6 +129,9 @@ def _assert_within(shown: object, said: object, where: str = "") -> None:
     elif where.endswith("recurrence_max_abs_error"):
         assert isinstance(said, float)
         assert 0 < said < 2e-6
+    elif where.endswith("certificate.kernel"):  # which one is the machine's choice
+        assert isinstance(said, str)
+        assert said == "torch" or said.startswith("fused-")
     elif isinstance(shown, float):
         assert said == pytest.approx(shown, abs=2e-3), where
     else:

@@ -1,0 +1,210 @@
+r"""A network on the CPU by the fused recurrence: `FusedRunner` stands where `TorchRunner` does, and the gates are free.
+
+Layer 0 reads tables, so W_ih x_t + b is a sum over features. For a feature that names one row a token, its part
+W_ih,f E_f[v] can be made once for every v and looked up ever after (`models.tables` says which are worth their memory);
+what is not looked up is one product with packed weights. Later layers are such products too, and so is the head.
+
+Everything that is shown is written once, by the kernel, into pooled memory: new pages cost more than the gates.
+"""
+
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cells import GATES
+from .encoder import Pass
+from .features import Embedding, FeatureIds, FeatureKind
+from .kernel import Kernel
+from .network import Classifier, Tagger
+from .recurrence import LayerActivations, Recurrence
+from .runner import Activations, Recording
+
+_KEPT_FLOATS = 1 << 24  # 64 MiB of memory that waits for its next use, at most
+
+
+class Buffers:
+    """Memory for tensors, taken back when the last tensor that stands on it has gone."""
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[Tensor]] = defaultdict(list)
+        self._kept = 0
+
+    def take(self, *shape: int) -> Tensor:
+        """An uninitialised float32 tensor."""
+        count = int(np.prod(shape))
+        size = 1 << max(12, (count - 1).bit_length())
+        if self._free[size]:
+            memory = self._free[size].pop()
+            self._kept -= size
+        else:
+            memory = torch.empty(size)
+        lent = memory.numpy()
+        weakref.finalize(lent, self._back, size, memory).atexit = False
+        return torch.from_numpy(lent)[:count].view(shape)
+
+    def _back(self, size: int, memory: Tensor) -> None:
+        if self._kept + size <= _KEPT_FLOATS:
+            self._free[size].append(memory)
+            self._kept += size
+
+
+class FusedLayer:
+    """One recurrence with packed weights."""
+
+    def __init__(self, kernel: Kernel, recurrence: Recurrence) -> None:
+        self.kernel, self.gates = kernel, 4 if recurrence.cell == "lstm" else 1
+        self.units, self.reverse = recurrence.units, recurrence.direction == "reverse"
+        w = self.weights = recurrence.weights
+        self.weight_hh = kernel.pack(w.weight_hh, self.gates)
+        self.bias = kernel.pack_row(w.bias_ih + w.bias_hh, self.gates)
+        self.packed = kernel.packed(self.gates, self.units)
+
+    def run(
+        self, preactivations: Tensor, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
+    ) -> LayerActivations:
+        """preactivations [batch * time, packed] -> out [batch, time, unit], and what `record` holds, by name."""
+        self.kernel.recur(self.gates, self.reverse, lengths, order, self.weight_hh, preactivations, out, record)
+        if record is None:
+            return {"hidden_state": out}
+        before = [f"{name}_preactivation" for name in GATES]
+        names = [*GATES, "cell_state", *before] if self.gates == 4 else ["hidden_state_preactivation"]
+        return {"hidden_state": out, **dict(zip(names, record, strict=False))}
+
+    def tensors(self, recording: Recording) -> int:
+        """How many tensors besides h_t are recorded."""
+        if self.gates == 4:
+            return {"nothing": 0, "gates": 5, "everything": 9}[recording]
+        return int(recording == "everything")
+
+
+class InputProjection:
+    """W_ih x_t + b of layer 0: features that are looked up, and one product for the rest."""
+
+    def __init__(self, layer: FusedLayer, embedding: Embedding) -> None:
+        self.layer, self.embedding = layer, embedding
+        self.tables: dict[FeatureKind, Tensor] = {}
+        self._pack_rest()
+
+    def tabulate(self, kind: FeatureKind) -> None:
+        """From now on look this feature's part up; it has to be one that names one row a token."""
+        layer, rows = self.layer, self.embedding.tables[kind]
+        weights = layer.kernel.pack(self._columns([kind]), layer.gates)
+        table = torch.empty(rows.shape[0], layer.packed)
+        layer.kernel.project(rows.contiguous(), weights, torch.zeros(layer.packed), table)
+        self.tables[kind] = table
+        self._pack_rest()
+
+    def _pack_rest(self) -> None:
+        self.rest = [f.kind for f in self.embedding.features if f.kind not in self.tables]
+        self.weights = self.layer.kernel.pack(self._columns(self.rest), self.layer.gates) if self.rest else None
+
+    def _columns(self, kinds: Sequence[FeatureKind]) -> Tensor:
+        """The columns of W_ih that these features meet."""
+        features = self.embedding.features
+        parts = torch.split(self.layer.weights.weight_ih, [f.dimension for f in features], dim=1)
+        of = {f.kind: part for f, part in zip(features, parts, strict=True)}
+        return torch.cat([of[kind] for kind in kinds], dim=1)
+
+    def run(self, ids: FeatureIds, rest: Tensor | None, rows: Tensor | None, out: Tensor) -> None:
+        """out [batch * time, packed] in `rows`; rest [batch * time, input]: x_t of the features not looked up."""
+        kernel, bias = self.layer.kernel, self.layer.bias
+        if self.tables:
+            looked_up = [ids[kind].reshape(-1) for kind in self.tables]
+            kernel.gather(list(self.tables.values()), looked_up, bias, out, rows)
+        if rest is not None and self.weights is not None:
+            kernel.project(rest, self.weights, None if self.tables else bias, out, rows)
+
+
+class FusedRunner:
+    """Batches of one network. Bit for bit the same for a text alone and in any company."""
+
+    def __init__(self, network: Classifier | Tagger, kernel: Kernel) -> None:
+        self.network, self._kernel = network, kernel
+        encoder = network.encoder
+        self.directions, self.units = encoder.directions, encoder.units
+        self.layers = [
+            [FusedLayer(kernel, encoder.recurrence(n, d)) for d in encoder.directions]
+            for n in range(len(encoder.layers))
+        ]
+        self.inputs = [InputProjection(layer, network.embedding) for layer in self.layers[0]]
+        self.projections = [
+            [kernel.pack(layer.weights.weight_ih, layer.gates) for layer in layers] for layers in self.layers[1:]
+        ]
+        self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
+        self.buffers = Buffers()
+
+    @property
+    def kernel(self) -> str:
+        return f"fused-{self._kernel.name}"
+
+    def tabulate(self, kind: FeatureKind) -> None:
+        """Look this feature's part of layer 0 up from now on."""
+        for projection in self.inputs:
+            projection.tabulate(kind)
+
+    @torch.inference_mode()
+    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+        batch, time = len(lengths), next(iter(ids.values())).shape[1]
+        rows, order = _rows(lengths, time), torch.argsort(lengths, descending=True, stable=True)
+        x = None if recording == "nothing" else self.network.embedding(ids)
+        inputs = [] if x is None else [x]
+        states: list[tuple[Tensor, ...]] = []
+        activations: Activations = []
+        above = self._layer_0(ids, rows)
+        for n, layers in enumerate(self.layers):
+            out = self.buffers.take(batch, time, len(layers) * self.units)
+            halves = torch.split(out, self.units, dim=2)
+            found = []
+            for d, layer in enumerate(layers):
+                pre = self.buffers.take(batch * time, layer.packed)
+                above(d, pre)
+                tensors = layer.tensors(recording)
+                record = self.buffers.take(tensors, batch, time, self.units) if tensors else None
+                found.append(layer.run(pre, lengths, order, halves[d], record))
+            activations.append(found)
+            states.append(halves)
+            if n + 1 < len(self.layers):
+                inputs += [out] if inputs else []
+                above = self._later_layer(n + 1, out.view(batch * time, -1), rows)
+        run = Pass(tuple(inputs), tuple(states), lengths)
+        return run, None if recording == "nothing" else activations
+
+    def outputs(self, run: Pass) -> Tensor:
+        """What the head says: logits [batch, label], or emissions [batch, time, tag]."""
+        weights, bias = self.head
+        if isinstance(self.network, Tagger):
+            read = run.top.reshape(-1, run.top.shape[2])
+        elif self.network.architecture.reads == "mean_max":
+            top = run.top.contiguous()
+            read = self.buffers.take(len(top), 2 * top.shape[2])
+            self._kernel.pool(top, run.lengths, read)
+        else:
+            read = self.network.read(run).contiguous()
+        out = self.buffers.take(len(read), len(bias))
+        self._kernel.project(read, weights, bias, out)
+        out = out[:, : self.network.architecture.outputs]
+        return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
+
+    def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> Callable[[int, Tensor], None]:
+        embedding, rest = self.network.embedding, None
+        kinds = self.inputs[0].rest
+        if kinds:
+            parts = [embedding.mean(kind, ids) for kind in kinds]
+            rest = (torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]).flatten(0, 1)
+        return lambda d, out: self.inputs[d].run(ids, rest, rows, out)
+
+    def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> Callable[[int, Tensor], None]:
+        layers, weights = self.layers[n], self.projections[n - 1]
+        return lambda d, out: self._kernel.project(x, weights[d], layers[d].bias, out, rows)
+
+
+def _rows(lengths: Tensor, time: int) -> Tensor | None:
+    """Which rows text * time + t hold a token; None where all do."""
+    if int(lengths.min()) == time:
+        return None
+    inside = torch.arange(time) < lengths[:, None]
+    return inside.view(-1).nonzero()[:, 0]

@@ -1,0 +1,143 @@
+r"""The fused recurrence of `kernel.cpp`, found and called.
+
+A `Kernel` is one target of the library that `setup.py` built: the same source for AVX-512, AVX2 and any other machine.
+It computes in *packed* rows: for an LSTM the gates i, f, g, o of `width` units side by side, for anything else `width`
+units after another, filled up with zeros to whole column blocks of four vectors.
+"""
+
+import ctypes
+from ctypes import POINTER, c_int32, c_void_p
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .structures import Gather, Pool, Projection, Recurrence, Target
+
+LIBRARY = Path(__file__).parent / "recurrence.so"
+
+
+class KernelUnavailable(Exception):
+    """The target asked for cannot run here; the message says which can."""
+
+
+def available(library: Path = LIBRARY) -> "list[Kernel]":
+    """The targets that were built and that this machine can run, the best first; none where there was no compiler."""
+    if not library.exists():
+        return []
+    found = ctypes.CDLL(str(library))
+    found.target_at.restype, found.target_at.argtypes = POINTER(Target), [c_int32]
+    targets = [found.target_at(n).contents for n in range(found.target_count())]
+    return [Kernel(target) for target in targets if target.runs_here()]
+
+
+def choose(name: str, library: Path = LIBRARY) -> "Kernel | None":
+    """The kernel of that name; ``auto``: the best, or None where there is none; ``torch``: None.
+
+    Raises: KernelUnavailable.
+    """
+    if name == "torch":
+        return None
+    there = {kernel.name: kernel for kernel in available(library)}
+    if name == "auto":
+        return next(iter(there.values()), None)
+    if name not in there:
+        raise KernelUnavailable(f"the kernel {name} cannot run here: allowed are auto, {', '.join(there)} and torch")
+    return there[name]
+
+
+class Kernel:
+    """One target's functions over torch's tensors: float32, on the CPU, the last axis contiguous."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.name, self.width = target.name.decode(), int(target.width)
+
+    def blocks(self, gates: int, units: int) -> int:
+        """Column blocks of a row of `gates` times `units` numbers."""
+        across = self.width if gates == 4 else 4 * self.width
+        return -(-units // across)
+
+    def packed(self, gates: int, units: int) -> int:
+        """Floats in a packed row."""
+        return self.blocks(gates, units) * 4 * self.width
+
+    def pack(self, weight: Tensor, gates: int) -> Tensor:
+        """weight [gates * unit, depth] -> [block, depth, 4, width]; gates 4 (LSTM) or 1 (an RNN, a head)."""
+        units, depth = weight.shape[0] // gates, weight.shape[1]
+        blocks = self.blocks(gates, units)
+        across = self.packed(gates, units) // gates
+        full = weight.new_zeros(gates, across, depth, dtype=torch.float32)
+        full[:, :units] = weight.view(gates, units, depth)
+        if gates == 4:
+            return full.view(4, blocks, self.width, depth).permute(1, 3, 0, 2).contiguous()
+        return full.view(blocks, 4, self.width, depth).permute(0, 3, 1, 2).contiguous()
+
+    def pack_row(self, bias: Tensor, gates: int) -> Tensor:
+        """bias [gates * unit] -> one packed row."""
+        return self.pack(bias[:, None], gates).reshape(-1)
+
+    def project(self, x: Tensor, weights: Tensor, bias: Tensor | None, out: Tensor, rows: Tensor | None = None) -> None:
+        """out[row] = (bias or out[row]) + W x[row].
+
+        x [row, depth]; weights and bias packed; out [row, packed]; rows int64, which ones; None: all.
+        """
+        count = x.shape[0] if rows is None else len(rows)
+        its = Projection(
+            depth=weights.shape[1], blocks=weights.shape[0], count=count, rows=_at(rows), input=_at(x),
+            input_stride=x.stride(0), weights=_at(weights), bias=_at(bias), out=_at(out), out_stride=out.stride(0),
+        )  # fmt: skip
+        self._target.project(its)
+
+    def gather(
+        self, tables: list[Tensor], ids: list[Tensor], bias: Tensor, out: Tensor, rows: Tensor | None = None
+    ) -> None:
+        """out[row] = bias + sum of tables[n][ids[n][row]]; tables [id, packed], ids int64 [row], out [row, packed]."""
+        many = c_void_p * len(tables)
+        count = out.shape[0] if rows is None else len(rows)
+        table_at, ids_at = many(*map(_at, tables)), many(*map(_at, ids))
+        its = Gather(
+            packed=out.shape[1], tables=len(tables), count=count, rows=_at(rows), bias=_at(bias),
+            table=ctypes.addressof(table_at), ids=ctypes.addressof(ids_at), out=_at(out),
+        )  # fmt: skip
+        self._target.gather(its)
+
+    def recur(
+        self,
+        gates: int,
+        reverse: bool,
+        lengths: Tensor,
+        order: Tensor,
+        weights: Tensor,
+        preactivations: Tensor,
+        out: Tensor,
+        record: Tensor | None = None,
+        state: tuple[Tensor, Tensor | None] | None = None,
+        last_cell_state: Tensor | None = None,
+    ) -> None:
+        """One layer in one direction over a padded batch.
+
+        Args: lengths int64 [batch]; order int64 [batch], longest first; weights packed W_hh; preactivations
+              [batch * time, packed], W_ih x_t + b; out [batch, time, unit], a view whose rows may lie apart; record
+              [tensor, batch, time, unit]: i, f, g, o, c and perhaps z_i, z_f, z_g, z_o (an RNN: z); state (h, c), each
+              [batch, unit], to start from; last_cell_state [batch, unit] is written to.
+        """
+        batch, time, units = out.shape
+        h, c = state or (None, None)
+        recorded, stride = (0, 0) if record is None else (record.shape[0], record.stride(0))
+        its = Recurrence(
+            gates=gates, units=units, texts=batch, time=time, reverse=int(reverse), recorded=recorded,
+            lengths=_at(lengths), order=_at(order), weights=_at(weights), preactivations=_at(preactivations),
+            out=_at(out), out_stride=out.stride(1), record=_at(record), record_stride=stride, hidden_state=_at(h),
+            cell_state=_at(c), last_cell_state=_at(last_cell_state),
+        )  # fmt: skip
+        self._target.recur(its)
+
+    def pool(self, states: Tensor, lengths: Tensor, out: Tensor) -> None:
+        """Mean and maximum over each text's own timesteps: states [batch, time, unit] -> out [batch, 2 * unit]."""
+        batch, time, width = states.shape
+        self._target.pool(Pool(batch, time, width, _at(lengths), _at(states), _at(out)))
+
+
+def _at(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()

@@ -1,0 +1,312 @@
+// The fused recurrence, in vectors of whatever width the target has. setup.py compiles this file once for each target.
+//
+//     z_t = pre_t + W_hh h_{t-1}                       pre_t = W_ih x_t + b, made beforehand
+//     i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
+//     c_t = f * c_{t-1} + i * g          h_t = o * tanh(c_t)
+//
+// The sums of a column block stay in registers, and the cell is updated as soon as they are there. The gates are then at
+// hand anyway: recording them is a handful of stores. Texts that have ended are dropped, not masked.
+//
+// Every sum runs over k = 0, 1, 2, ... in one chain, however many rows are computed beside it, and the cell is updated by
+// one and the same code: a text's values are bit for bit the same alone and in any company.
+#include "kernel.h"
+
+#include <cstdlib>
+#include <cstring>
+
+// No template of the standard library's here: the linker would keep one copy of it for all targets, perhaps AVX-512's.
+
+#if defined(__AVX512F__)
+#define WIDTH 16
+#define ROWS 6  // x 4 sums = 24 of 32 registers
+#elif defined(__AVX2__)
+#define WIDTH 8
+#define ROWS 3  // x 4 sums = 12 of 16 registers
+#else
+#define WIDTH 4
+#define ROWS 3
+#endif
+#define TEXT_OF(name) #name
+#define NAME(name) TEXT_OF(name)
+
+namespace {
+
+typedef float Vector __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t Integers __attribute__((vector_size(4 * WIDTH)));
+constexpr int BLOCK = 4 * WIDTH;  // floats in a column block
+
+inline Vector load(const float* p) {
+    Vector v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+inline void store(float* p, Vector v) { std::memcpy(p, &v, sizeof v); }
+
+inline void store(float* p, Vector v, int units) {  // the last panel may be narrower than a vector
+    if (units == WIDTH) store(p, v);
+    else std::memcpy(p, &v, units * sizeof(float));
+}
+
+inline Vector all(float x) { return Vector{} + x; }
+
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Zeroed room for one call. Out of memory ends the process, as it does everywhere below Python.
+template <class T>
+struct Room {
+    T* const at;
+    explicit Room(int64_t count) : at(static_cast<T*>(std::calloc(count > 0 ? count : 1, sizeof(T)))) {
+        if (!at) std::abort();
+    }
+    ~Room() { std::free(at); }
+    Room(const Room&) = delete;
+    T& operator[](int64_t n) { return at[n]; }
+};
+
+inline Vector clamp(Vector x, float low, float high) {
+    x = x < low ? all(low) : x;  // a NaN passes both comparisons
+    return x > high ? all(high) : x;
+}
+
+// e^x = 2^n e^r with n = round(x / ln 2): Cephes' polynomial on |r| <= ln(2)/2, good to 1e-7 relative.
+inline Vector exponential(Vector x) {
+    x = clamp(x, -87.0f, 88.0f);
+    const Vector to_integer = all(12582912.0f);  // 1.5 * 2^23: adding it leaves an integer in the last bits
+    Vector n = x * 1.44269504088896341f + to_integer;
+    n = n - to_integer;
+    Vector r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    Vector p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
+    Vector scale;
+    std::memcpy(&scale, &power, sizeof scale);
+    return p * scale;
+}
+
+inline Vector sigmoid(Vector x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// Near 0 Cephes' odd polynomial, which keeps tanh(x) ~ x exact; beyond, 1 - 2 / (e^2|x| + 1) with x's sign.
+inline Vector tanh_of(Vector x) {
+    Vector size = x < 0.0f ? -x : x;
+    Vector far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
+    far = x < 0.0f ? -far : far;
+    Vector square = x * x;
+    Vector p = all(-5.70498872745e-3f);
+    p = p * square + 2.06390887954e-2f;
+    p = p * square + -5.37397155531e-2f;
+    p = p * square + 1.33314422036e-1f;
+    p = p * square + -3.33332819422e-1f;
+    Vector near = p * square * x + x;
+    return size < 0.625f ? near : far;
+}
+
+// z[row][block] = start[row][block] + sum_k x[row][k] * w[block][k], for R rows and Q column blocks side by side.
+template <int R, int Q>
+inline void products(const float* w, int depth, const float* const* x, const float* const* start, float* z) {
+    Vector sum[R][4 * Q];
+#pragma GCC unroll 32
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 32
+        for (int c = 0; c < 4 * Q; c++) sum[r][c] = load(start[r] + c * WIDTH);
+    for (int k = 0; k < depth; k++, w += BLOCK) {
+#pragma GCC unroll 32
+        for (int q = 0; q < Q; q++)
+#pragma GCC unroll 32
+            for (int c = 0; c < 4; c++) {
+                const Vector column = load(w + static_cast<int64_t>(q) * depth * BLOCK + c * WIDTH);
+#pragma GCC unroll 32
+                for (int r = 0; r < R; r++) sum[r][4 * q + c] += x[r][k] * column;
+            }
+    }
+#pragma GCC unroll 32
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 32
+        for (int c = 0; c < 4 * Q; c++) store(z + (r * 4 * Q + c) * WIDTH, sum[r][c]);
+}
+
+template <int R>
+inline void products_of_rows(const float* w, int depth, const float* const* x, const float* const* start, float* z, int rows) {
+    if (rows == R) products<R, 1>(w, depth, x, start, z);
+    else if constexpr (R > 1) products_of_rows<R - 1>(w, depth, x, start, z, rows);
+}
+
+// All rows by all column blocks; `start(row, block)` says where a sum begins, `finish(row, block, z)` takes it.
+template <class Start, class Finish>
+inline void sweep(const float* weights, int depth, int blocks, int rows, const float* const* x, Start start, Finish finish) {
+    alignas(64) float z[(ROWS > 2 ? ROWS : 2) * BLOCK];
+    const float* from[ROWS];
+    const int64_t size = static_cast<int64_t>(depth) * BLOCK;
+    int block = 0;
+    if (rows == 1)  // one row has too few sums to hide an addition's latency: two blocks at once
+        for (; block + 2 <= blocks; block += 2) {
+            from[0] = start(0, block);
+            products<1, 2>(weights + block * size, depth, x, from, z);
+            finish(0, block, z);
+            finish(0, block + 1, z + BLOCK);
+        }
+    for (; block < blocks; block++)
+        for (int first = 0; first < rows;) {
+            const int left = rows - first;
+            const int count = left <= ROWS ? left : left < 2 * ROWS ? (left + 1) / 2 : ROWS;
+            for (int r = 0; r < count; r++) from[r] = start(first + r, block);
+            products_of_rows<ROWS>(weights + block * size, depth, x + first, from, z, count);
+            for (int r = 0; r < count; r++) finish(first + r, block, z + r * BLOCK);
+            first += count;
+        }
+}
+
+void project(const Projection* p) {
+    constexpr int AT_ONCE = 1024;
+    const float* x[AT_ONCE];
+    float* out[AT_ONCE];
+    for (int64_t first = 0; first < p->count; first += AT_ONCE) {
+        const int rows = static_cast<int>(least(AT_ONCE, p->count - first));
+        for (int r = 0; r < rows; r++) {
+            const int64_t row = p->rows ? p->rows[first + r] : first + r;
+            x[r] = p->input + row * p->input_stride;
+            out[r] = p->out + row * p->out_stride;
+        }
+        sweep(
+            p->weights, p->depth, p->blocks, rows, x,
+            [&](int r, int block) { return (p->bias ? p->bias : out[r]) + block * BLOCK; },
+            [&](int r, int block, const float* z) { std::memcpy(out[r] + block * BLOCK, z, BLOCK * sizeof(float)); });
+    }
+}
+
+void gather(const Gather* g) {
+    for (int64_t n = 0; n < g->count; n++) {
+        const int64_t row = g->rows ? g->rows[n] : n;
+        float* out = g->out + row * g->packed;
+        const float* first = g->table[0] + g->ids[0][row] * g->packed;
+        for (int c = 0; c < g->packed; c += WIDTH) store(out + c, load(g->bias + c) + load(first + c));
+        for (int t = 1; t < g->tables; t++) {
+            const float* looked_up = g->table[t] + g->ids[t][row] * g->packed;
+            for (int c = 0; c < g->packed; c += WIDTH) store(out + c, load(out + c) + load(looked_up + c));
+        }
+    }
+}
+
+// Mean and maximum of each text's own rows, in reading order: [text][2 * width].
+void pool(const Pool* p) {
+    for (int64_t text = 0; text < p->texts; text++) {
+        float* mean = p->out + text * 2 * p->width;
+        float* most = mean + p->width;
+        const float* row = p->input + text * p->time * p->width;
+        const int64_t length = p->lengths[text];
+        for (int c = 0; c < p->width; c++) mean[c] = most[c] = row[c];
+        for (int64_t t = 1; t < length; t++) {
+            row += p->width;
+            for (int c = 0; c < p->width; c++) {
+                mean[c] += row[c];
+                most[c] = row[c] > most[c] ? row[c] : most[c];
+            }
+        }
+        for (int c = 0; c < p->width; c++) mean[c] /= static_cast<float>(length);
+    }
+}
+
+// One text at one step: where its values stand.
+struct Place {
+    float* hidden;   // out row
+    float* cell;     // c, in a vector's multiple of units
+    float* record;   // first recorded tensor's row
+};
+
+// Never inlined: every caller's rounding is this code's.
+__attribute__((noinline)) void lstm_cell(const Recurrence* a, const Place& at, int block, const float* z) {
+    const int unit = block * WIDTH, units = static_cast<int>(least(WIDTH, a->units - unit));
+    const Vector i = sigmoid(load(z)), f = sigmoid(load(z + WIDTH));
+    const Vector g = tanh_of(load(z + 2 * WIDTH)), o = sigmoid(load(z + 3 * WIDTH));
+    const Vector c = f * load(at.cell + unit) + i * g;
+    store(at.cell + unit, c);
+    store(at.hidden + unit, o * tanh_of(c), units);
+    if (!at.record) return;
+    const Vector values[5] = {i, f, g, o, c};
+    float* record = at.record + unit;
+    for (int n = 0; n < 5; n++, record += a->record_stride) store(record, values[n], units);
+    for (int n = 5; n < a->recorded; n++, record += a->record_stride) store(record, load(z + (n - 5) * WIDTH), units);
+}
+
+__attribute__((noinline)) void rnn_cell(const Recurrence* a, const Place& at, int block, const float* z) {
+    for (int c = 0; c < 4; c++) {
+        const int unit = (4 * block + c) * WIDTH, units = static_cast<int>(least(WIDTH, a->units - unit));
+        if (units <= 0) return;
+        store(at.hidden + unit, tanh_of(load(z + c * WIDTH)), units);
+        if (at.record) store(at.record + unit, load(z + c * WIDTH), units);
+    }
+}
+
+void clear_padding(const Recurrence* a, int text) {
+    for (int64_t t = a->lengths[text]; t < a->time; t++) {
+        const int64_t row = static_cast<int64_t>(text) * a->time + t;
+        std::memset(a->out + row * a->out_stride, 0, a->units * sizeof(float));
+        for (int n = 0; n < a->recorded; n++)
+            std::memset(a->record + n * a->record_stride + row * a->units, 0, a->units * sizeof(float));
+    }
+}
+
+void recur(const Recurrence* a) {
+    const bool lstm = a->gates == 4;
+    const int across = lstm ? WIDTH : BLOCK;  // units in a column block
+    const int blocks = (a->units + across - 1) / across, width = blocks * across;
+    const int64_t packed = static_cast<int64_t>(blocks) * BLOCK;
+
+    Room<float> cell(lstm ? static_cast<int64_t>(a->texts) * width : 0), zero(width);
+    Room<const float*> before(a->texts), pre(a->texts);
+    Room<Place> place(a->texts);
+    for (int r = 0; r < a->texts; r++) {
+        const int64_t text = a->order[r];
+        before[r] = a->hidden_state ? a->hidden_state + text * a->units : zero.at;
+        place[r].cell = lstm ? &cell[static_cast<int64_t>(r) * width] : nullptr;
+        if (lstm && a->cell_state)
+            std::memcpy(place[r].cell, a->cell_state + text * a->units, a->units * sizeof(float));
+    }
+    int active = a->texts;
+    for (int step = 0;; step++) {
+        while (active > 0 && a->lengths[a->order[active - 1]] <= step) active--;
+        if (active == 0) break;
+        for (int r = 0; r < active; r++) {
+            const int64_t text = a->order[r], t = a->reverse ? a->lengths[text] - 1 - step : step;
+            const int64_t row = text * a->time + t;
+            pre[r] = a->preactivations + row * packed;
+            place[r].hidden = a->out + row * a->out_stride;
+            place[r].record = a->recorded ? a->record + row * a->units : nullptr;
+        }
+        const auto start = [&](int r, int block) { return pre[r] + block * BLOCK; };
+        if (lstm)
+            sweep(a->weights, a->units, blocks, active, before.at, start,
+                  [&](int r, int block, const float* z) { lstm_cell(a, place[r], block, z); });
+        else
+            sweep(a->weights, a->units, blocks, active, before.at, start,
+                  [&](int r, int block, const float* z) { rnn_cell(a, place[r], block, z); });
+        for (int r = 0; r < active; r++) before[r] = place[r].hidden;
+    }
+    for (int r = 0; r < a->texts; r++) {
+        if (lstm && a->last_cell_state)
+            std::memcpy(a->last_cell_state + a->order[r] * a->units, place[r].cell, a->units * sizeof(float));
+        clear_padding(a, r);
+    }
+}
+
+bool runs_here() {
+#if defined(__AVX512F__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq");
+#elif defined(__AVX2__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return true;
+#endif
+}
+
+}  // namespace
+
+extern const Target TARGET;
+const Target TARGET = {NAME(TARGET), WIDTH, runs_here, project, gather, recur, pool};

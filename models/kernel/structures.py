@@ -1,0 +1,46 @@
+"""The structures of `kernel.h`, field by field."""
+
+from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char_p, c_int32, c_int64, c_void_p
+from typing import Any
+
+
+class Projection(Structure):
+    _fields_ = [
+        ("depth", c_int32), ("blocks", c_int32), ("count", c_int64), ("rows", c_void_p),
+        ("input", c_void_p), ("input_stride", c_int64), ("weights", c_void_p), ("bias", c_void_p),
+        ("out", c_void_p), ("out_stride", c_int64),
+    ]  # fmt: skip
+
+
+class Gather(Structure):
+    _fields_ = [
+        ("packed", c_int32), ("tables", c_int32), ("count", c_int64), ("rows", c_void_p), ("bias", c_void_p),
+        ("table", c_void_p), ("ids", c_void_p), ("out", c_void_p),
+    ]  # fmt: skip
+
+
+class Recurrence(Structure):
+    _fields_ = [
+        ("gates", c_int32), ("units", c_int32), ("texts", c_int32), ("time", c_int32), ("reverse", c_int32),
+        ("recorded", c_int32), ("lengths", c_void_p), ("order", c_void_p), ("weights", c_void_p),
+        ("preactivations", c_void_p), ("out", c_void_p), ("out_stride", c_int64), ("record", c_void_p),
+        ("record_stride", c_int64), ("hidden_state", c_void_p), ("cell_state", c_void_p), ("last_cell_state", c_void_p),
+    ]  # fmt: skip
+
+
+class Pool(Structure):
+    _fields_ = [
+        ("texts", c_int32), ("time", c_int32), ("width", c_int32), ("lengths", c_void_p), ("input", c_void_p),
+        ("out", c_void_p),
+    ]  # fmt: skip
+
+
+def _function(structure: type[Structure]) -> Any:
+    return CFUNCTYPE(None, POINTER(structure))
+
+
+class Target(Structure):
+    _fields_ = [
+        ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)), ("project", _function(Projection)),
+        ("gather", _function(Gather)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
+    ]  # fmt: skip

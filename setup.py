@@ -1,0 +1,57 @@
+"""Builds the fused recurrence where there is a C++ compiler; without one all works, by torch's kernels.
+
+One library of plain C, loaded by ctypes: it knows neither Python's ABI nor torch's. The same source is compiled once
+for each target, and the best that the machine has is chosen at run time.
+"""
+
+import os
+import platform
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = "models/kernel"
+FLAGS = ["-std=c++17", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi", "-fvisibility=hidden"]
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+TARGETS = {"generic": []}
+if X86:
+    TARGETS["avx2"] = ["-mavx2", "-mfma"]
+    TARGETS["avx512"] = ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
+SANITIZE = os.environ.get(
+    "GATESCOPE_SANITIZE", ""
+)  # address,undefined: what the tests of the kernel are also run under
+
+
+class BuildKernel(build_ext):
+    def get_ext_filename(self, fullname: str) -> str:
+        return os.path.join(*fullname.split(".")) + ".so"
+
+    def build_extension(self, ext: Extension) -> None:
+        flags = [*FLAGS, *([f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"] if SANITIZE else [])]
+        objects = []
+        for target, its in TARGETS.items():
+            objects += self.compiler.compile(
+                [f"{HERE}/kernel.cpp"], os.path.join(self.build_temp, target), [("TARGET", target)],
+                depends=ext.depends, extra_postargs=[*flags, *its],
+            )  # fmt: skip
+        macros = [("HAS_X86", "1")] if X86 else []
+        objects += self.compiler.compile(
+            [f"{HERE}/targets.cpp"], self.build_temp, macros, depends=ext.depends, extra_postargs=flags
+        )
+        link = [f"-fsanitize={SANITIZE}"] if SANITIZE else ["-Wl,--as-needed"]
+        self.compiler.link_shared_object(
+            objects, self.get_ext_fullpath(ext.name), extra_postargs=link, target_lang="c++"
+        )
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "models.kernel.recurrence",
+            sources=[f"{HERE}/kernel.cpp", f"{HERE}/targets.cpp"],
+            depends=[f"{HERE}/kernel.h"],
+            optional=True,
+        )
+    ],
+    cmdclass={"build_ext": BuildKernel},
+)
