@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import models.kernel
 from models.cells import Cell
 from models.checkpoint import Checkpoint, architecture, save_checkpoint
 from models.features import Feature, FeatureKind, bigram_forms
@@ -18,6 +19,17 @@ from models.text import TOKENIZERS
 from models.vocabulary import Vocabulary
 
 collect_ignore = [] if "GATESCOPE_IMAGE" in os.environ else ["image"]  # `make image-test` names an image that was built
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-kernel", action="store_true", help="as where no compiler was: on torch's kernels alone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--without-kernel"):
+        models.kernel.LIBRARY = Path("not/built")  # in this process, and by the setting in those it starts
+        os.environ["GATESCOPE_KERNEL"] = "torch"
+
 
 SENTENCES = {
     "zh": ["我想吃汉堡", "酒店不错，服务很好。", "中国女排在北京战胜了巴西队", "服务很差！"],

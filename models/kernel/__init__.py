@@ -21,8 +21,9 @@ class KernelUnavailable(Exception):
     """The target asked for cannot run here; the message says which can."""
 
 
-def available(library: Path = LIBRARY) -> "list[Kernel]":
+def available(library: Path | None = None) -> "list[Kernel]":
     """The targets that were built and that this machine can run, the best first; none where there was no compiler."""
+    library = library or LIBRARY
     if not library.exists():
         return []
     found = ctypes.CDLL(str(library))
@@ -31,7 +32,7 @@ def available(library: Path = LIBRARY) -> "list[Kernel]":
     return [Kernel(target) for target in targets if target.runs_here()]
 
 
-def choose(name: str, library: Path = LIBRARY) -> "Kernel | None":
+def choose(name: str, library: Path | None = None) -> "Kernel | None":
     """The kernel of that name; ``auto``: the best, or None where there is none; ``torch``: None.
 
     Raises: KernelUnavailable.

@@ -1,0 +1,48 @@
+"""Run every function of a built library on awkward shapes; a build under sanitizers ends at the first fault.
+
+Usage: exercise_kernel.py LIBRARY
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from models.kernel import Kernel, available
+
+
+def exercise(kernel: Kernel, gates: int, units: int, depth: int, lengths: list[int], reverse: bool) -> None:
+    batch, time = len(lengths), max(lengths)
+    packed = kernel.packed(gates, units)
+    table, bias = torch.randn(5, packed), torch.randn(packed)
+    ids = torch.randint(5, (batch * time,))
+    pre, n = torch.empty(batch * time, packed), torch.tensor(lengths)
+    rows = (torch.arange(time) < n[:, None]).view(-1).nonzero()[:, 0]
+    kernel.gather([table, table], [ids, ids], bias, pre, rows)
+    kernel.project(
+        torch.randn(batch * time, depth), kernel.pack(torch.randn(gates * units, depth), gates), None, pre, rows
+    )
+    out = torch.empty(batch, time, 2 * units)[:, :, units:]
+    record = torch.empty(9 if gates == 4 else 1, batch, time, units)
+    state = torch.zeros(batch, units), torch.zeros(batch, units)
+    order = torch.argsort(n, descending=True, stable=True)
+    weights = kernel.pack(torch.randn(gates * units, units) / 10, gates)
+    for recorded in (None, record[:5] if gates == 4 else record, record):
+        kernel.recur(gates, reverse, n, order, weights, pre, out, recorded, state, torch.empty(batch, units))
+    assert out.isfinite().all()
+    kernel.pool(out.contiguous(), n, torch.empty(batch, 2 * units))
+
+
+def main() -> None:
+    kernels = available(Path(sys.argv[1]))
+    for kernel in kernels:
+        for gates in (1, 4):
+            for units in (1, 7, 16, 65):
+                for lengths in ([1], [3], [5, 1, 2], [2, 7, 7, 1, 4, 6, 3, 5, 2, 1, 7, 7, 4]):
+                    for reverse in (False, True):
+                        exercise(kernel, gates, units, 9, lengths, reverse)
+    assert len(kernels) > 0
+    print("every target was exercised")
+
+
+main()
