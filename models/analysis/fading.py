@@ -42,13 +42,25 @@ def gradient_norms(
 
     Args:   run and activations of one padded batch; targets: a label's index for each text (a tag's); timesteps: one
             for each text, taggers alone.
-    Raises: OptionError, SelectionError.
+    Raises: OptionError where one is beyond every number, SelectionError.
     """
+    norms = unchecked_norms(network, run, activations, targets, timesteps)
+    if not all(np.isfinite(n).all() for n in norms):
+        raise OptionError("the gradient of this text grows with distance beyond every number: use a shorter text")
+    return norms
+
+
+def unchecked_norms(
+    network: Classifier | Tagger,
+    run: Pass,
+    activations: Activations,
+    targets: Sequence[int],
+    timesteps: Sequence[int] | None = None,
+) -> list[Values]:
+    """As `gradient_norms`, with what is beyond every number as infinite or NaN."""
     readout = read_out(network, run, targets, timesteps)
     gradient = backward(network.encoder, activations, readout.weights, run.lengths, "tangent").inputs
     norms = np.sqrt(np.square(gradient, dtype=np.float64).sum(2))  # float32 squares would underflow below 1e-19
-    if not np.isfinite(norms).all():
-        raise OptionError("the gradient of this text grows with distance beyond every number: use a shorter text")
     return [norms[b, :n] for b, n in enumerate(run.lengths.tolist())]
 
 

@@ -1,8 +1,8 @@
-"""A checkpoint on labelled data: figures overall, by label and by length, stored beside the weights."""
+"""A checkpoint on labelled data: figures overall, by label and by length, and how far back its output looks."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 
 from ..checkpoint import Checkpoint
 from ..errors import TrainingError
-from .batches import Example
 from .data import Rows, encode_rows
+from .influence import Influence, influence
 from .metrics import (
     Predicted,
     accuracy,
@@ -29,15 +29,16 @@ EVALUATION = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """metrics: the headline figures; by_label and by_length: the same, in parts."""
+    """metrics: the headline figures; by_label and by_length: the same, in parts; influence: `influence.influence`."""
 
     texts: int
     metrics: dict[str, float]
     by_label: dict[str, float]
     by_length: list[dict[str, float | int | None]]
+    influence: Influence
 
     def as_json(self) -> dict[str, Any]:
-        return {"texts": self.texts, "metrics": self.metrics, "by_label": self.by_label, "by_length": self.by_length}
+        return asdict(self)
 
 
 def evaluate(checkpoint: Checkpoint, rows: Rows, device: torch.device) -> Evaluation:
@@ -51,26 +52,27 @@ def evaluate(checkpoint: Checkpoint, rows: Rows, device: torch.device) -> Evalua
             )
     features = checkpoint.network.architecture.features
     examples = encode_rows(rows, checkpoint.manifest.tokenizer, features, checkpoint.labels, None)
-    predicted = predict_examples(checkpoint.network.to(device), examples, device)
-    return figures(predicted, examples, checkpoint.labels, checkpoint.manifest.temperature)
+    network = checkpoint.network.to(device)
+    predicted = predict_examples(network, examples, device)
+    metrics = _metrics(predicted, checkpoint.labels, checkpoint.manifest.temperature)
+    return Evaluation(
+        len(examples),
+        {k: round(v, 4) for k, v in metrics.items()},
+        {label: round(label_f1(predicted, checkpoint.labels, label), 4) for label in checkpoint.labels},
+        by_length(predicted, [len(e) for e in examples], checkpoint.labels),
+        influence(network, examples, device),
+    )
 
 
-def figures(predicted: Predicted, examples: Sequence[Example], labels: Sequence[str], temperature: float) -> Evaluation:
+def _metrics(predicted: Predicted, labels: Sequence[str], temperature: float) -> dict[str, float]:
     if predicted.logits is not None:
-        metrics = {
+        return {
             "accuracy": accuracy(predicted),
             "macro_f1": macro_f1(predicted, labels),
             "calibration_error": expected_calibration_error(predicted, temperature),
         }
-    else:
-        precision, recall = precision_recall(predicted, labels)
-        metrics = {"f1": f1(predicted, labels), "precision": precision, "recall": recall}
-    return Evaluation(
-        len(examples),
-        {k: round(v, 4) for k, v in metrics.items()},
-        {label: round(label_f1(predicted, labels, label), 4) for label in labels},
-        by_length(predicted, [len(e) for e in examples], labels),
-    )
+    precision, recall = precision_recall(predicted, labels)
+    return {"f1": f1(predicted, labels), "precision": precision, "recall": recall}
 
 
 def store(folder: Path, evaluation: Evaluation, data: str) -> None:

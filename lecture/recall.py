@@ -1,0 +1,72 @@
+"""A symbol to be named after a gap: the smallest task that asks for nothing but memory.
+
+The text is one of `SYMBOLS` symbols, then `gap` noise symbols, each drawn at random; after the last one the network
+names the first. Noise and symbols are apart, so what is hard is to keep, not to know what to keep. RNN and LSTM have as
+as many units, the same recipe and the same seed; only the cell differs (Hochreiter & Schmidhuber 1997, section 5).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.cells import Cell
+from models.recurrence import Recurrence
+
+SYMBOLS, NOISE = 8, 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained: on gaps drawn from 1 to a limit that grows, step by step, to `longest`."""
+
+    units: int = 32
+    batch_size: int = 64
+    steps: int = 2500
+    longest: int = 200
+    learning_rate: float = 3e-3
+    tested: int = 512
+
+
+class Recaller(nn.Module):
+    """x_t, one recurrence, and V on the last state: what the controlled pairs are, with nothing to distract."""
+
+    def __init__(self, cell: Cell, units: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(SYMBOLS + NOISE, units)
+        self.recurrence = Recurrence(cell, units, units, "forward")
+        self.recurrence.reset()
+        self.head = nn.Linear(units, SYMBOLS)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids [batch, time] -> logits [batch, symbol]."""
+        lengths = torch.full((len(ids),), ids.shape[1])
+        out: Tensor = self.head(self.recurrence.run(self.embedding(ids), lengths)[:, -1])
+        return out
+
+
+def draw(count: int, gap: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Texts [count, 1 + gap] and the symbol that each has to name [count]."""
+    symbol = torch.randint(SYMBOLS, (count, 1), generator=random)
+    noise = SYMBOLS + torch.randint(NOISE, (count, gap), generator=random)
+    return torch.cat([symbol, noise], dim=1), symbol[:, 0]
+
+
+def recall(cell: Cell, gaps: Sequence[int], recipe: Recipe, seed: int) -> list[float]:
+    """For each gap the share of fresh texts whose symbol is named; 1 / SYMBOLS is chance."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Recaller(cell, recipe.units)
+    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    for step in range(recipe.steps):
+        limit = max(2, recipe.longest * (step + 1) // recipe.steps)
+        ids, symbol = draw(recipe.batch_size, int(torch.randint(1, limit + 1, (1,), generator=random)), random)
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(network(ids), symbol).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+    with torch.no_grad():
+        tests = [draw(recipe.tested, gap, random) for gap in gaps]
+        return [float((network(ids).argmax(1) == symbol).float().mean()) for ids, symbol in tests]
