@@ -1,0 +1,88 @@
+"""The document's own pictures; those of one text come from `service.pictures`, as `render` draws them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from models.analysis.fading import half_life
+from service.pictures.canvas import BLUE, GREY, VERMILION, new
+
+from .parallel import Steps
+
+COLOURS = {"rnn": VERMILION, "lstm": BLUE}
+MARKERS = {"rnn": "o", "lstm": "s"}
+
+
+def influence(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+    """One panel a pair, all on one absolute logarithmic axis; pairs[name][cell] as `evaluate` stored it."""
+    figure = new(3.0 * len(pairs), 3.4)
+    panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
+    for axes, (name, cells) in zip(panels, pairs.items(), strict=True):
+        for cell, rows in cells.items():
+            told = [(r["distance"], r["median"]) for r in rows if r["median"]]
+            _line(axes, cell, [d for d, _ in told], [m for _, m in told])
+        axes.set(yscale="log", xlabel="distance to the last token", title=name)
+    panels[0].set_ylabel("median gradient norm")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def by_length(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+    """Accuracy, or entity F1, by length of text."""
+    figure = new(3.0 * len(pairs), 3.2)
+    panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
+    for axes, (name, cells) in zip(panels, pairs.items(), strict=True):
+        for cell, rows in cells.items():
+            _line(axes, cell, range(len(rows)), [r["figure"] for r in rows])
+            axes.set_xticks(range(len(rows)), [span(r) for r in rows], rotation=45, fontsize=8)
+        axes.set(xlabel="tokens", title=name)
+    panels[0].set_ylabel("accuracy, or entity F1")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def recall(gaps: Sequence[int], shares: Mapping[str, Sequence[Sequence[float]]], chance: float) -> Figure:
+    """shares[cell][seed][gap]: the mean as a line, each seed as a dot."""
+    figure = new(5.2, 3.2)
+    axes = figure.subplots()
+    for cell, seeds in shares.items():
+        _line(axes, cell, gaps, np.mean(seeds, axis=0))
+        for seed in seeds:
+            axes.scatter(gaps, seed, s=9, color=COLOURS[cell], alpha=0.5, linewidths=0)
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1)
+    axes.text(gaps[-1], chance + 0.02, "chance", ha="right", fontsize=8, color=GREY)
+    axes.set(xscale="log", xlabel="gap in tokens", ylabel="accuracy", ylim=(0, 1.05))
+    axes.set_xticks(gaps, [str(g) for g in gaps])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    return figure
+
+
+def training(steps: Steps) -> Figure:
+    figure = new(5.2, 3.2)
+    axes = figure.subplots()
+    axes.plot(steps.timesteps, steps.recurrent_ms, color=BLUE, marker="s", label="LSTM")
+    axes.plot(steps.timesteps, steps.feed_forward_ms, color=GREY, marker="^", label="feed-forward, as many products")
+    axes.set(xscale="log", yscale="log", xlabel="timesteps T", ylabel="training step, ms")
+    axes.set_xticks(steps.timesteps, [str(t) for t in steps.timesteps])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    return figure
+
+
+def span(row: Mapping[str, Any]) -> str:
+    """A bin of lengths in words."""
+    return f"{row['from']}–{row['to']}" if row["to"] else f"{row['from']}+"
+
+
+def stored_half_life(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of the medians, in tokens; distance 0 is left out, for no step of the recurrence lies between."""
+    told = [r for r in rows if r["median"] and r["distance"]]
+    return half_life(np.array([r["distance"] for r in told]), np.array([r["median"] for r in told], np.float64))
+
+
+def _line(axes: Axes, cell: str, x: Any, y: Any) -> None:
+    axes.plot(x, y, color=COLOURS[cell], marker=MARKERS[cell], markersize=4, linewidth=1.2, label=cell.upper())
