@@ -1,4 +1,4 @@
-"""What the gates do at negations and at the borders of entities: means over units, at those tokens and at the others."""
+"""What the gates do at negations and at entity borders: means over units, at those tokens and at the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """A symbol to be named after a gap: the smallest task that asks for nothing but memory.
 
 The text is one of `SYMBOLS` symbols, then `gap` noise symbols, each drawn at random; after the last one the network
-names the first. Noise and symbols are apart, so what is hard is to keep, not to know what to keep. RNN and LSTM have as
+names the first. Noise and symbols are apart, so what is hard is to keep, not to know what to keep. RNN and LSTM have
 as many units, the same recipe and the same seed; only the cell differs (Hochreiter & Schmidhuber 1997, section 5).
 """
 
