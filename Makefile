@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/kernel/*.cpp models/kernel/*.hpp models/kernel/*.h)
 
-.PHONY: help serve test lint format lock clean torch
+.PHONY: help serve test lint lecture format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +28,9 @@ lint: $(VENV)/.test ## style and types
 format: $(VENV)/.test ## write the style into the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lecture: $(VENV)/.test ## write docs/lecture.md and its pictures anew, from the models in weights/
+	$(BIN)/python -m lecture
 
 lock: $(VENV)/.test ## choose versions anew and pin them by hash; no address is written
 	$(BIN)/pip install --quiet pip-tools

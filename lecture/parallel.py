@@ -43,5 +43,5 @@ def training_steps(timesteps: Sequence[int]) -> Steps:
 def _timed(run: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor) -> float:
     began = time.perf_counter()
     module.zero_grad()
-    run(x).square().mean().backward()
+    run(x).square().mean().backward()  # type: ignore[no-untyped-call]
     return (time.perf_counter() - began) * 1000
