@@ -1,7 +1,7 @@
 """\"An RNN cannot be trained in parallel\": a training step against T, at as many multiplications a token.
 
-The LSTM's products are 4 H (H + H) a token; the feed-forward layer H -> 8 H has as many. What differs is that h_t has
-to wait for h_{t-1}.
+The LSTM's products are 4 H (H + H) a token; the feed-forward layer H -> 4 H -> H has as many, and as large an output.
+What differs is that h_t has to wait for h_{t-1}.
 """
 
 import statistics
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-UNITS, BATCH, ROUNDS = 128, 4, 7
+UNITS, ROUNDS = 128, 7
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,22 @@ class Steps:
         return tuple(r / f for r, f in zip(self.recurrent_ms, self.feed_forward_ms, strict=True))
 
 
-def training_steps(timesteps: Sequence[int]) -> Steps:
-    lstm, layer = nn.LSTM(UNITS, UNITS, batch_first=True), nn.Linear(UNITS, 8 * UNITS)
+def training_steps(timesteps: Sequence[int], texts: int) -> Steps:
+    """Of `texts` texts together, each of every length in turn."""
+    lstm, layer = nn.LSTM(UNITS, UNITS, batch_first=True), feed_forward(UNITS)
     recurrent: list[float] = []
-    feed_forward: list[float] = []
+    parallel: list[float] = []
     for length in timesteps:
-        x = torch.randn(BATCH, length, UNITS)
+        x = torch.randn(texts, length, UNITS)
         rounds = [(_timed(lambda x: lstm(x)[0], lstm, x), _timed(layer, layer, x)) for _ in range(ROUNDS)]
         recurrent.append(statistics.median(r for r, _ in rounds[1:]))
-        feed_forward.append(statistics.median(f for _, f in rounds[1:]))
-    return Steps(tuple(timesteps), tuple(recurrent), tuple(feed_forward))
+        parallel.append(statistics.median(f for _, f in rounds[1:]))
+    return Steps(tuple(timesteps), tuple(recurrent), tuple(parallel))
+
+
+def feed_forward(units: int) -> nn.Module:
+    """As many products a token as an LSTM of as many units and inputs has."""
+    return nn.Sequential(nn.Linear(units, 4 * units), nn.Tanh(), nn.Linear(4 * units, units))
 
 
 def _timed(run: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor) -> float:

@@ -18,11 +18,12 @@ from service.pictures.views import View, gather
 
 from . import figures, gates, pairs
 from .markdown import number, table
-from .parallel import BATCH, UNITS, training_steps
+from .parallel import UNITS, training_steps
 from .recall import SYMBOLS, Recipe, recall
 from .texts import LONG, NEGATIONS, NEWS, OPINIONS
 
 SHOWN = (0, 1, 5, 12, 30, 80, 200)  # distances of the table; the picture has them all
+MANY = 16  # texts that are trained together, beside one
 
 Fields = dict[str, object]
 
@@ -149,7 +150,7 @@ def belt(desk: Desk) -> Fields:
     word = "糟糕"
     (said,) = desk.predictor(model).predict([text], Inspection(("forget_gate",)))
     assert said.inside is not None
-    lives = half_life(said.inside.tensors["forget_gate"])
+    lives = half_life(said.inside.tensors["forget_gate"].astype(np.float64))
     return {
         "median_life": number(float(np.median(lives))),
         "tenth_life": number(float(np.quantile(lives, 0.9))),
@@ -187,21 +188,27 @@ def _places(found: gates.Places) -> str:
 def training(desk: Desk) -> Fields:
     """A training step's time against T."""
     if not desk.effort.timesteps:
-        return {"training_said": "This short form times nothing.", "training_picture": "", "training_table": ""}
-    steps = training_steps(desk.effort.timesteps)
-    measured = zip(steps.timesteps, steps.recurrent_ms, steps.feed_forward_ms, steps.ratios, strict=True)
+        untimed = "The short form of this page times nothing."
+        return {
+            "training_units": UNITS,
+            "threads": torch.get_num_threads(),
+            "many": MANY,
+            "training_picture": untimed,
+            "training_table": "",
+        }
+    one, many = (training_steps(desk.effort.timesteps, texts) for texts in (1, MANY))
+    rows = [
+        [t, f"{r:.1f}", f"{f:.1f}", f"{ratio:.1f}", f"{among_many:.1f}"]
+        for t, r, f, ratio, among_many in zip(
+            one.timesteps, one.recurrent_ms, one.feed_forward_ms, one.ratios, many.ratios, strict=True
+        )
+    ]
     return {
-        "training_said": (
-            f"Below is a forward and backward pass of an LSTM of {UNITS} units against one of a feed-forward layer\n"
-            f"with as many multiplications a token: {BATCH} texts of T tokens, torch on {torch.get_num_threads()} CPU\n"
-            "threads, median of interleaved rounds. The work of both is proportional to T; the ratio is the price of\n"
-            "waiting, on a machine of few cores. The more of them there are, the more of them wait."
-        ),
+        "training_units": UNITS,
+        "threads": torch.get_num_threads(),
+        "many": MANY,
         "training_picture": desk.draw(
-            "training", figures.training(steps), "Time of a training step against T, recurrent and feed-forward"
+            "training", figures.training(one), "Time of a training step against T, recurrent and feed-forward"
         ),
-        "training_table": table(
-            ["T", "LSTM, ms", "feed-forward, ms", "ratio"],
-            [[t, *(f"{value:.1f}" for value in row)] for t, *row in measured],
-        ),
+        "training_table": table(["T", "LSTM, ms", "feed-forward, ms", "ratio", f"ratio, {MANY} texts"], rows),
     }
