@@ -13,7 +13,7 @@ check. Logits are before the temperature.
 Source: gates held as in Arras et al. 2019; cell_additive Murdoch & Szlam 2017.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +33,6 @@ from .slopes import deposits_of
 
 Method = Literal["secant", "cell_additive", "gradient_x_input", "occlusion"]
 Positions = Literal["tokens", "top_layer_input"]
-FLOAT32_SUFFICES = 1e-5  # of max(1, |logit|): above this completeness error the secant runs again in float64
 OCCLUDED_TOKENS = 16384  # re-run together at most
 
 
@@ -73,7 +72,7 @@ def attribute(
     """
     readout = read_out(network, run, targets, timesteps)
     if method == "secant":
-        found = _secant(network, run, activations, readout, targets, timesteps)
+        found = list(_secant(network, run, activations, targets, timesteps))
     elif method == "cell_additive":
         found = _cell_additive(network.encoder, run, activations, readout)
     elif method == "gradient_x_input":
@@ -93,28 +92,17 @@ def _secant(
     network: Classifier | Tagger,
     run: Pass,
     activations: Activations,
-    readout: Readout,
     targets: Sequence[int],
     timesteps: Sequence[int] | None,
-) -> list[Attribution]:
-    """In float32 where that suffices. It never does for an RNN beyond some 20 tokens: see `models.analysis.precise`."""
-    out: list[Attribution | None] = [None] * len(targets)
-    if network.encoder.cell == "lstm":
-        out = list(_secant_of(network.encoder, run, activations, readout))
-    for row, found in enumerate(out):
-        if found is None or not found.completeness_error <= FLOAT32_SUFFICES * max(1, abs(found.logit)):
-            alone, recorded = precisely(network.encoder, run, row)
-            at = None if timesteps is None else [timesteps[row]]
-            again = read_out(network, alone, [targets[row]], at)
-            (out[row],) = _secant_of(network.encoder, alone, recorded, again)
-    return [found for found in out if found is not None]
-
-
-def _secant_of(encoder: Encoder, run: Pass, activations: Activations, readout: Readout) -> list[Attribution]:
-    linear = backward(encoder, activations, readout.weights, run.lengths, "secant")
-    biases = linear.bias.astype(np.float64) + readout.bias
-    each = _times_input(linear, run)
-    return [Attribution("secant", c, float(b), float(z)) for c, b, z in zip(each, biases, readout.logit, strict=True)]
+) -> Iterator[Attribution]:
+    """Each text alone in float64: see `models.analysis.precise`."""
+    for row, target in enumerate(targets):
+        alone, recorded = precisely(network.encoder, run, activations, row)
+        readout = read_out(network, alone, [target], None if timesteps is None else [timesteps[row]])
+        linear = backward(network.encoder, recorded, readout.weights, alone.lengths, "secant")
+        (contributions,) = _times_input(linear, alone)
+        bias = float(linear.bias[0]) + float(readout.bias[0])
+        yield Attribution("secant", contributions, bias, float(readout.logit[0]))
 
 
 def _gradient_x_input(encoder: Encoder, run: Pass, activations: Activations, readout: Readout) -> list[Attribution]:

@@ -1,8 +1,12 @@
-r"""One text once more in float64, states and all, for what float32 cannot carry.
+r"""One text once more in float64, states and all: what the secant takes apart, since float32 cannot carry it.
 
-The secant weights of an RNN may grow with distance where its gradient fades: rho(z) = tanh(z) / z is above the
-derivative 1 - tanh(z)^2 everywhere. At 1.25 a token, contributions reach 1e6 after 60 tokens, and must cancel to a
-logit of 1. With float32's rounding of 1e-7 in every state they would miss it; float64's leaves room for 1e11.
+The secant weights of a recurrence may grow with distance where its gradient fades: rho(z) = tanh(z) / z is above the
+derivative 1 - tanh(z)^2 everywhere. At 1.25 a token (an RNN) contributions reach 1e6 after 60 tokens, and must cancel
+to a logit of 1; an LSTM's reach 1e5 after 500. With float32's rounding of 1e-7 in every state they would miss it;
+float64's leaves room for 1e11.
+
+An LSTM's gates are held by the secant, so they stay the numbers that were recorded: what is run again is the part that
+is linearised, g = tanh(z_g), c and h.
 """
 
 import numpy as np
@@ -19,24 +23,35 @@ from .readout import host, product
 Values = NDArray[np.float64]
 
 
-def precisely(encoder: Encoder, run: Pass, row: int) -> tuple[Pass, Activations]:
-    """Row `row` of `run` alone, from the same x_t and weights: the pass, and what the secant needs of it."""
-    x = _values(run.inputs[0][row, : int(run.lengths[row])])
+def precisely(encoder: Encoder, run: Pass, recorded: Activations, row: int) -> tuple[Pass, Activations]:
+    """Row `row` of `run` alone, from the same x_t, weights and gates: the pass, and what the secant needs of it."""
+    length = int(run.lengths[row])
+    x = _values(run.inputs[0][row, :length])
     inputs, activations = [], []
-    for layer in range(len(encoder.layers)):
+    for layer, directions in enumerate(recorded):
         inputs.append(torch.from_numpy(x)[None])
-        activations.append([_recorded(encoder.recurrence(layer, d), x) for d in encoder.directions])
+        held = [{name: v[row, :length] for name, v in found.items()} for found in directions]
+        again = [_again(encoder.recurrence(layer, d), x, h) for d, h in zip(encoder.directions, held, strict=True)]
+        activations.append(again)
         x = np.concatenate([found["hidden_state"][0].numpy() for found in activations[-1]], axis=1)
     states = tuple(tuple(found["hidden_state"] for found in layer) for layer in activations)
     return Pass(tuple(inputs), states, torch.tensor([len(x)])), activations
 
 
-def _recorded(recurrence: Recurrence, x: Values) -> LayerActivations:
+def _again(recurrence: Recurrence, x: Values, held: LayerActivations) -> LayerActivations:
     """Steps of one layer in one direction: x [time, input] -> tensor name -> float64 [1, time, unit], reading order."""
     reading = slice(None, None, -1 if recurrence.direction == "reverse" else 1)
-    w = recurrence.weights.to(torch.float64)
-    z = product(x, _values(w.weight_ih).T)[reading] + _values(w.bias_ih + w.bias_hh)
-    values = _STEPS[recurrence.cell](z, _values(w.weight_hh))
+    w, units = recurrence.weights, recurrence.units
+    first = GATES.index("cell_gate") * units if recurrence.cell == "lstm" else 0
+    w_ih, w_hh, b_ih, b_hh = (
+        _values(v[first : first + units]) for v in (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
+    )
+    z = (product(x, w_ih.T) + (b_ih + b_hh))[reading]
+    if recurrence.cell == "rnn":
+        values = _rnn(z, w_hh)
+    else:
+        gates = {name: _values(held[name])[reading] for name in GATES if name != "cell_gate"}
+        values = {**_lstm(z, w_hh, **gates), **gates}
     return {name: torch.from_numpy(v[reading].copy())[None] for name, v in values.items()}
 
 
@@ -54,21 +69,20 @@ def _rnn(z: Values, weight_hh: Values) -> dict[str, Values]:
     return {"hidden_state": hidden_state, "hidden_state_preactivation": z}
 
 
-def _lstm(z: Values, weight_hh: Values) -> dict[str, Values]:
-    """As `_rnn`, with z [time, gate * unit]."""
-    time, units = len(z), weight_hh.shape[1]
-    gates = z.reshape(time, 4, units)
-    said, c, h = np.empty_like(gates), np.zeros((time, units)), np.zeros((time, units))
-    for t in range(time):
-        if t:
-            z[t] += weight_hh @ h[t - 1]
-        said[t] = 1 / (1 + np.exp(-gates[t]))
-        np.tanh(gates[t, 2], out=said[t, 2])
-        i, f, g, o = said[t]
-        c[t] = i * g + (f * c[t - 1] if t else 0)
-        h[t] = o * np.tanh(c[t])
-    named = {name: said[:, k] for k, name in enumerate(GATES)}
-    return {"hidden_state": h, "cell_state": c, "cell_gate_preactivation": gates[:, 2], **named}
-
-
-_STEPS = {"rnn": _rnn, "lstm": _lstm}
+def _lstm(
+    z: Values, weight_hh: Values, input_gate: Values, forget_gate: Values, output_gate: Values
+) -> dict[str, Values]:
+    """As `_rnn`, with z of the cell gate: c_t = f c_{t-1} + i tanh(z), h_t = o tanh(c_t)."""
+    cell_state, hidden_state = np.empty_like(z), np.empty_like(z)
+    c, h, part = np.zeros_like(z[0]), np.zeros_like(z[0]), np.empty_like(z[0])
+    steps = zip(z, input_gate, forget_gate, output_gate, cell_state, hidden_state, strict=True)
+    for z_t, i, f, o, c_t, h_t in steps:
+        z_t += np.dot(weight_hh, h, out=part)
+        np.multiply(f, c, out=c_t)
+        np.tanh(z_t, out=part)
+        part *= i
+        c_t += part
+        np.tanh(c_t, out=h_t)
+        h_t *= o
+        c, h = c_t, h_t
+    return {"hidden_state": hidden_state, "cell_state": cell_state, "cell_gate_preactivation": z}

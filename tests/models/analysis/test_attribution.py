@@ -82,9 +82,9 @@ def test_gradient_x_input_is_autograds(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", [k for k in KINDS if k.read == "last_state"], ids=str)
 def test_the_second_look_is_the_same_pass_in_float64(kind: Kind) -> None:
     network, (x, lengths) = make(kind), inputs(*LENGTHS)
-    run, _ = recorded(network, x, lengths)
+    run, activations = recorded(network, x, lengths)
     for b, length in enumerate(LENGTHS):
-        again, found = precisely(network.encoder, run, b)
+        again, found = precisely(network.encoder, run, activations, b)
         _, want = recorded(network, x[b : b + 1, :length], lengths[b : b + 1])
         assert again.lengths.tolist() == [length]
         for layer, direction in np.ndindex(kind.layers, len(kind.directions)):
@@ -120,7 +120,8 @@ def test_secant_weights_that_grow_are_taken_in_float64(cell: str) -> None:
         scale = np.abs(want.contributions).max()
         assert scale > 1e3
         assert found[b].completeness_error < 1e-12 * scale
-        assert np.abs(found[b].contributions - want.contributions).max() < 1e-9 * scale
+        held = {"rnn": 1e-9, "lstm": 1e-5}[cell]  # an LSTM's gates stay the float32 numbers that were recorded
+        assert np.abs(found[b].contributions - want.contributions).max() < held * scale
 
 
 def test_secant_weights_past_float64_are_refused_with_a_reason() -> None:
