@@ -1,0 +1,1 @@
+"""How fast, against what others do: ratios within one run. `python -m bench --help`."""
