@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         torch.set_num_threads(settings.threads)
         registry = Registry(wanted_default=settings.default_model)
-        engine = Engine(settings.max_queue_tokens, settings.deadline_ms)
+        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
         state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
         loading = asyncio.create_task(_load(state))
         yield

@@ -85,7 +85,7 @@ async def _answer(
     values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
     rendering.check_size(values, style, state.settings.max_answer_bytes)
     cost = sum(predictor.cost(len(text), shown) for text in prepared)
-    done = await state.engine.submit(cost, lambda: predictor.run(prepared, shown))
+    done = await work.predicted(state, predictor, prepared, cost, shown)
     usage = {
         "tokens": sum(map(len, prepared)),
         "queue_ms": round(done.queue_ms, 3),

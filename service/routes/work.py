@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from models.prediction import Prepared
+from models.inspection import Plan
+from models.prediction import Prediction, Prepared
 from models.predictor import Predictor
 
 from ..engine import Done
@@ -26,6 +27,21 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
         return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
 
     return await asyncio.to_thread(work) if sum(map(len, texts)) > _CHARACTERS else work()
+
+
+async def predicted(
+    state: State, predictor: Predictor, texts: list[Prepared], cost: int, shown: Plan | None
+) -> Done[list[Prediction]]:
+    """Plain predictions share batches with those of other requests; what is inspected runs by itself.
+
+    Raises: as `on_model_thread`.
+    """
+    longest = max(map(len, texts))
+    if shown is None:
+        return await state.engine.submit_items(cost, texts, longest, predictor.run, predictor, shared=True)
+    return await state.engine.submit_items(
+        cost, texts, longest, lambda items: predictor.run(items, shown), (predictor, "inspect"), shared=False
+    )
 
 
 async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
