@@ -13,6 +13,8 @@ from .network import Tagger
 from .prediction import Array, Entity, Prediction, Prepared
 from .spans import Span, to_spans
 
+Scores = tuple[tuple[str, float], ...]  # best first
+
 
 class Decoder:
     """Reads logits or emissions of prepared texts as one model means them."""
@@ -25,13 +27,23 @@ class Decoder:
     def decode(self, texts: Sequence[Prepared], outputs: Tensor) -> list[Prediction]:
         """outputs: logits [batch, label] of a classifier, or a tagger's emissions [batch, time, tag], padded."""
         if self.crf is None:
-            return [Prediction(t.tokens, row, self.scores(row)) for t, row in zip(texts, _host(outputs), strict=True)]
+            logits = _host(outputs)
+            scores = self._ranked(softmax(logits, self.temperature))
+            return [Prediction(t.tokens, z, s) for t, z, s in zip(texts, logits, scores, strict=True)]
         return self._tagged(self.crf, texts, outputs)
 
-    def scores(self, logits: Array) -> tuple[tuple[str, float], ...]:
+    def scores(self, logits: Array) -> Scores:
         """softmax(logits / temperature), best first; of equal ones in the order of the labels."""
-        p = softmax(logits, self.temperature)
-        return tuple((self.labels[k], float(p[k])) for k in np.argsort(-p, kind="stable"))
+        return self._ranked(softmax(logits[None], self.temperature))[0]
+
+    def _ranked(self, p: NDArray[np.float64]) -> list[Scores]:
+        """p [batch, label]"""
+        order = np.argsort(-p, axis=1, kind="stable")
+        ranked = np.take_along_axis(p, order, axis=1)
+        return [
+            tuple(zip([self.labels[k] for k in ks], scores, strict=True))
+            for ks, scores in zip(order.tolist(), ranked.tolist(), strict=True)
+        ]
 
     def _tagged(self, crf: LinearChain, texts: Sequence[Prepared], emissions: Tensor) -> list[Prediction]:
         lengths = torch.tensor([len(t) for t in texts], device=emissions.device)

@@ -24,10 +24,6 @@ from .vocabulary import PADDING, Vocabulary
 FeatureKind = Literal["token", "bigram", "subword", "affix", "shape"]
 
 
-def _form(token: Token) -> str:
-    return token.form
-
-
 def bigram_forms(tokens: Sequence[Token]) -> Iterator[str]:
     """``(t-1, t)`` for each t; the first token's left neighbour is written ``^``."""
     left = "^"
@@ -80,8 +76,8 @@ class Feature:
         if self.kind in _PIECES:
             return _rectangle([_buckets(self.kind, token.text, token.form, self.rows) for token in tokens])
         assert self.vocabulary is not None
-        forms = bigram_forms(tokens) if self.kind == "bigram" else map(_form, tokens)
-        return np.fromiter(map(self.vocabulary.id, forms), np.int64, len(tokens))[:, None]
+        forms = bigram_forms(tokens) if self.kind == "bigram" else (token.form for token in tokens)
+        return np.array(self.vocabulary.ids(forms), np.int64)[:, None]
 
 
 @lru_cache(maxsize=65536)

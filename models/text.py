@@ -12,6 +12,7 @@ Source: Unicode NFKC (UAX #15); Penn Treebank tokenisation for the English cliti
 
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import regex
@@ -21,6 +22,7 @@ LONGEST_TOKEN = 64
 # accents, variation selectors, joined emoji, skin tones
 _MARKS = r"(?:\p{M}|\u200d[^\s\x1c-\x1f]|[\U0001F3FB-\U0001F3FF]){0,31}"
 _VISIBLE = r"[^\s\x1c-\x1f]"  # str.isspace counts these four separators too
+_JOINS = regex.compile(r"[\p{M}\u200d\U0001F1E6-\U0001F1FF\U0001F3FB-\U0001F3FF]")  # where a token may be longer than 1
 _CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_VISIBLE}{_MARKS}")
 
 _LETTER = r"[\p{L}\p{N}--\p{Han}]"
@@ -56,6 +58,7 @@ class Token(NamedTuple):
 Tokenizer = Callable[[str], list[Token]]
 
 
+@lru_cache(maxsize=65536)
 def _folded(text: str) -> str:
     """Full-width forms, ligatures and capitals folded away: ``Ａ`` -> ``a``."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
@@ -70,7 +73,9 @@ def _word_form(text: str) -> str:
 
 def characters(text: str) -> list[Token]:
     """``"我想吃汉堡"`` -> five tokens; an accent or a joined emoji stays with its base character."""
-    return [Token(m[0], m.start(), m.end(), _folded(m[0])) for m in _CHARACTER.finditer(text)]
+    if _JOINS.search(text):
+        return [Token(m[0], m.start(), m.end(), _folded(m[0])) for m in _CHARACTER.finditer(text)]
+    return [Token(c, i, i + 1, _folded(c)) for i, c in enumerate(text) if not c.isspace()]  # the same, in half the time
 
 
 def words(text: str) -> list[Token]:

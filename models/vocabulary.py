@@ -38,6 +38,10 @@ class Vocabulary:
     def id(self, form: str) -> int:
         return self._ids.get(form, UNKNOWN)
 
+    def ids(self, forms: Iterable[str]) -> list[int]:
+        known = self._ids.get
+        return [known(form, UNKNOWN) for form in forms]
+
     def __len__(self) -> int:
         return len(self.forms)
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from . import problems
 from .engine import Engine
+from .hotpath import HotPath
 from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     problems.install(app)
     documented.install(app)
+    app.add_middleware(HotPath, verbs={"predict": native.predict, "inspect": native.inspect})
     app.add_middleware(RequestId, log_requests=settings.access_log)
     return app
 

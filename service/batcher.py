@@ -1,4 +1,4 @@
-"""Which of the waiting jobs run together next. Pure bookkeeping: knows neither threads nor clocks but the one it is told.
+"""Which of the waiting jobs run together next. Pure bookkeeping: knows no threads, and of time what it is told.
 
 The job that has waited longest is always in the next batch, so none starves. Beside it go jobs of its group (one model,
 nothing asked but the prediction) up to a budget of tokens: those that have waited too long first, then those nearest to

@@ -1,4 +1,4 @@
-"""submit(): admission, deadline and the way to the model, which one job or batch has at a time. Knows neither HTTP nor torch.
+"""submit(): admission, deadline and the way to the model, one batch at a time. Knows neither HTTP nor torch.
 
 A request is charged by the tokens that the model has to read for it. What waits is bounded; beyond the bound a request
 is refused at once, with the time after which the queue is predicted to have drained.

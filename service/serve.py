@@ -41,7 +41,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
-                timeout_graceful_shutdown=grace_s,
+                proxy_headers=False, timeout_graceful_shutdown=grace_s,
             )
         )  # fmt: skip
         self.app, self.drain_s = app, settings.drain_ms / 1000

@@ -5,10 +5,10 @@ Pure ASGI middleware: behind Starlette's BaseHTTPMiddleware a handler never lear
 
 import json
 import logging
+import os
 import re
 import sys
 import time
-import uuid
 from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +28,7 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"")
-        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        request_id = given if _GIVEN_ID.fullmatch(given) else os.urandom(16).hex().encode()
         began, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:

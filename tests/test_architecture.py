@@ -37,14 +37,14 @@ def test_models_know_torch_and_never_http(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "service")], ids=module)
 def test_the_framework_stays_at_the_edge(path: Path) -> None:
-    allowed = {"app", "serve", "problems", "telemetry", "state"} | {
+    allowed = {"app", "serve", "hotpath", "problems", "telemetry", "state"} | {
         p.stem for p in (ROOT / "service/routes").glob("*.py")
     }
     if path.stem not in allowed:
         assert not {name for name in imports(path) if name.split(".")[0] in ("fastapi", "starlette")}
 
 
-@pytest.mark.parametrize("name", ["client", "schemas", "engine", "probe"])
+@pytest.mark.parametrize("name", ["client", "schemas", "batcher", "engine", "probe"])
 def test_what_a_client_or_the_engine_needs_knows_no_torch(name: str) -> None:
     path = ROOT / "service" / f"{name}.py"
     if name == "probe" and not path.exists():

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson
 
@@ -23,16 +24,18 @@ async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
 
 async def read_bytes(request: Request, limit: int) -> bytes:
     """Raises: BodyTooLarge, after what the client sends was read up to a bound: it could not read the answer else."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    chunks, size, more = [], 0, True
+    while more and size <= limit * _DRAINED:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size, more = size + len(chunk), message.get("more_body", False)
         if size <= limit:
             chunks.append(chunk)
-        elif size > limit * _DRAINED:
-            break
     if size > limit:
         raise BodyTooLarge(limit)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def decode(body: bytes) -> Any:
@@ -59,6 +62,8 @@ def accepted(request: Request, offered: tuple[str, ...]) -> str:
     Raises: NotAcceptable.
     """
     header = request.headers.get("accept", "*/*")
+    if header in ("*/*", offered[0]):
+        return offered[0]
     best, liked = None, 0.0
     for media_type in offered:
         quality = _quality(header, media_type)
@@ -91,6 +96,8 @@ def _q(parameters: list[str]) -> float:
 
 
 def _check_content_type(request: Request) -> None:
+    if request.headers.get("content-type") == "application/json" and "content-encoding" not in request.headers:
+        return
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise EncodedBody(encoding[:100])

@@ -90,3 +90,14 @@ def test_pieces_of_a_word() -> None:
     assert subwords(london)[:3] == ["<lo", "lon", "ond"]
     assert set(affixes(london)) >= {"L-", "Lon-", "-don", "-ndon"}
     assert [shape(t)[0] for t in words("McDonald-7 USA A 12")] == ["AaAa-0", "A", "A.", "0"]
+
+
+def test_plain_characters_are_cut_as_the_pattern_cuts_them() -> None:
+    """Every code point that joins to no other takes the short way, which has to give what the long one gives."""
+    from models.text import _CHARACTER, _JOINS
+
+    for code_point in range(0x110000):
+        if not _JOINS.search(c := chr(code_point)):
+            assert [(t.text, t.start, t.end) for t in characters(c)] == [
+                (m[0], *m.span()) for m in _CHARACTER.finditer(c)
+            ]
