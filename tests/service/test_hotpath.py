@@ -1,0 +1,90 @@
+"""Past the framework's routing or through it: the same answers, good and bad; and the same alone or in company."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.hotpath import HotPath
+from service.settings import Settings
+from tests.service.conftest import running
+
+JSON = {"content-type": "application/json"}
+REQUESTS: list[tuple[str, bytes, dict[str, str]]] = [
+    ("tiny-zh-lstm/predict", '{"inputs": "我想吃汉堡"}'.encode(), JSON),
+    ("tiny-zh-lstm/predict", '{"inputs": ["好", "不好"], "top_k": 1}'.encode(), {}),
+    ("tiny-zh-lstm/inspect", '{"inputs": "好", "tensors": ["forget_gate"]}'.encode(), JSON),
+    ("tiny-zh-lstm/inspect", '{"inputs": "好"}'.encode(), {**JSON, "accept": "application/x-npz"}),
+    ("tiny-zh-lstm/inspect", '{"inputs": "好"}'.encode(), {**JSON, "accept": "image/png"}),
+    ("tiny-zh-lstm/predict", b"{", JSON),
+    ("tiny-zh-lstm/predict", b"", JSON),
+    ("tiny-zh-lstm/predict", b'{"inputs": ""}', JSON),
+    ("tiny-zh-lstm/predict", b'{"inputs": "x", "strange": 1}', JSON),
+    ("tiny-zh-lstm/predict", b"inputs=x", {"content-type": "application/x-www-form-urlencoded"}),
+    ("tiny-zh-lstm/predict", b"{}", {**JSON, "content-encoding": "gzip"}),
+    ("nobody/predict", b'{"inputs": "x"}', JSON),
+    ("tiny-zh-lstm/predict/", b'{"inputs": "x"}', JSON),
+    ("/predict", b'{"inputs": "x"}', JSON),
+    ("a/b/predict", b'{"inputs": "x"}', JSON),
+]
+
+
+def test_what_is_answered_is_the_same_either_way(weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(client: httpx.Client) -> list[Any]:
+        found = []
+        for path, body, headers in REQUESTS:
+            answer = client.post(f"/v1/models/{path}", content=body, headers=headers)
+            assert answer.headers["x-request-id"]
+            kind = answer.headers.get("content-type")
+            said = answer.json() if kind and "json" in kind else None
+            if isinstance(said, dict):
+                said.pop("usage", None)
+            found.append((path, answer.status_code, kind, said))
+        return found
+
+    with running(Settings(weights_dir=weights_dir, device="cpu")) as client:
+        short = told(client)
+        taken: list[str] = []
+        monkeypatch.setattr(HotPath, "_find", lambda self, scope: taken.append(scope["path"]))
+        assert told(client) == short
+        assert len(taken) >= len(REQUESTS)
+    assert {status for _, status, _, _ in short} >= {200, 400, 404, 406, 415, 422}
+
+
+def test_a_text_in_company_is_answered_as_alone(server: httpx.Client) -> None:
+    texts = ["好" * n + "不" * (n % 3) + "吃汉堡" for n in range(1, 60)]
+    alone = [_result(server.post("/v1/models/tiny-zh-lstm/predict", json={"inputs": t})) for t in texts]
+
+    async def together() -> list[Any]:
+        limits = httpx.Limits(max_connections=32)
+        async with httpx.AsyncClient(base_url=server.base_url, limits=limits, timeout=30, trust_env=False) as client:
+            asked = [client.post("/v1/models/tiny-zh-lstm/predict", json={"inputs": t}) for t in texts * 3]
+            return [_result(answer) for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(together()) == alone * 3
+
+
+def test_the_probes_answer_while_the_model_is_at_work(server: httpx.Client) -> None:
+    """A batch that takes long is not in the event loop: liveness is answered before it is done."""
+    done = threading.Event()
+
+    def work() -> None:
+        server.post("/v1/models/tiny-zh-lstm/predict", json={"inputs": ["好" * 500] * 200})
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    live = 0
+    while not done.is_set():
+        assert server.get("/health/live").status_code == 200
+        live += not done.is_set()
+    thread.join()
+    assert live > 0
+
+
+def _result(answer: httpx.Response) -> Any:
+    assert answer.status_code == 200, answer.text
+    return answer.json()["results"]
