@@ -6,7 +6,8 @@ the two identities o * tanh(c) = h and f * c_{t-1} + i * g = c must hold besides
 nothing: any self-consistent numbers satisfy them, permuted weights included.
 """
 
-import hashlib
+import math
+import random
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from .cells import Cell, CellWeights, lstm_step, rnn_step
 from .recurrence import Direction, LayerActivations
 
 STEPS = 8
+
+Values = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ def chosen_timesteps(text: str, length: int, layer: int, direction: Direction) -
     """The timesteps that are checked: all of up to `STEPS`, else `STEPS` that nobody can choose beforehand."""
     if length <= STEPS:
         return np.arange(length)
-    digest = hashlib.sha256(f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass")).digest()
-    return np.sort(np.random.default_rng(list(digest)).choice(length, STEPS, replace=False))
+    seed = f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass")  # random.Random takes its SHA-512
+    return np.array(sorted(random.Random(seed).sample(range(length), STEPS)))
 
 
 def recurrence_error(
@@ -48,27 +51,37 @@ def recurrence_error(
 ) -> float:
     """The largest difference between `shown` and one float64 step from the same state, and of the identities.
 
-    Args: x [time, input] and shown name -> [time, unit] of one text, one layer, one direction, without padding.
+    Args: x [time, input] and shown name -> [time, unit] of one text, one layer, one direction, without padding;
+          weights of any dtype: a caller with many texts keeps them in float64.
     """
-    at = torch.from_numpy(timesteps).to(x.device)
-    before = {name: _previous(shown[name], direction) for name in ("hidden_state", "cell_state") if name in shown}
-    exact, inputs = weights.to(torch.float64), x[at].double()
-    hidden = before["hidden_state"][at].double()
+    told = {name: values.cpu().numpy() for name, values in shown.items()}
+    exact, inputs = weights.to(torch.float64), x[torch.from_numpy(timesteps).to(x.device)].double()
+
+    def before(name: str) -> Tensor:
+        return torch.from_numpy(_previous(told[name], direction)[timesteps]).to(inputs)
+
     if cell == "rnn":
-        return _apart(rnn_step(inputs, hidden, exact), shown["hidden_state"][at])
-    step = lstm_step(inputs, (hidden, before["cell_state"][at].double()), exact)
-    errors = [_apart(value, shown[name][at]) for name, value in step._asdict().items()]
-    i, f, g, o, c = (shown[f"{n}"] for n in ("input_gate", "forget_gate", "cell_gate", "output_gate", "cell_state"))
-    errors.append(_apart(o * torch.tanh(c), shown["hidden_state"]))
-    errors.append(_apart(f * before["cell_state"] + i * g, c))
-    return max(errors)
+        return _apart(rnn_step(inputs, before("hidden_state"), exact), told["hidden_state"][timesteps])
+    step = lstm_step(inputs, (before("hidden_state"), before("cell_state")), exact)
+    h, c, i, f, g, o = (told[name] for name in step._fields)
+    return max(
+        _apart(torch.cat(step), np.concatenate([told[name][timesteps] for name in step._fields])),
+        _apart(o * np.tanh(c), h),
+        _apart(f * _previous(c, direction) + i * g, c),
+    )
 
 
-def _previous(states: Tensor, direction: Direction) -> Tensor:
+def _previous(states: Values, direction: Direction) -> Values:
     """states[t-1] in the direction of reading, zero at its start."""
-    zero = torch.zeros_like(states[:1])
-    return torch.cat([zero, states[:-1]] if direction == "forward" else [states[1:], zero])
+    out = np.zeros_like(states)
+    if direction == "forward":
+        out[1:] = states[:-1]
+    else:
+        out[:-1] = states[1:]
+    return out
 
 
-def _apart(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).abs().nan_to_num(nan=torch.inf).max())  # max() would pass over a NaN
+def _apart(a: Values | Tensor, b: Values) -> float:
+    """The largest difference; infinite where one is no number."""
+    largest = float(np.abs((a.cpu().numpy() if isinstance(a, Tensor) else a) - b).max())
+    return math.inf if math.isnan(largest) else largest

@@ -92,7 +92,9 @@ async def _answer(
         "compute_ms": round(done.compute_ms, 3),
     }
     write = _writer(predictor, done.value, usage, style, texts)
-    return Response(await work.written(values + 10 * cost, write), media_type=style.media_type)
+    return Response(
+        await work.written(int(values * style.work_per_value) + 10 * cost, write), media_type=style.media_type
+    )
 
 
 def _writer(
