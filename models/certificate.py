@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cells import Cell, CellWeights, lstm_step, rnn_step
+from .cells import Cell, Preactivates, lstm_step, rnn_step
 from .recurrence import Direction, LayerActivations
 
 STEPS = 8
@@ -43,7 +43,7 @@ def chosen_timesteps(text: str, length: int, layer: int, direction: Direction) -
 
 def recurrence_error(
     cell: Cell,
-    weights: CellWeights,
+    exact: Preactivates,
     x: Tensor,
     shown: LayerActivations,
     direction: Direction,
@@ -52,10 +52,10 @@ def recurrence_error(
     """The largest difference between `shown` and one float64 step from the same state, and of the identities.
 
     Args: x [time, input] and shown name -> [time, unit] of one text, one layer, one direction, without padding;
-          weights of any dtype: a caller with many texts keeps them in float64.
+          exact: the weights, in float64.
     """
     told = {name: values.cpu().numpy() for name, values in shown.items()}
-    exact, inputs = weights.to(torch.float64), x[torch.from_numpy(timesteps).to(x.device)].double()
+    inputs = x[torch.from_numpy(timesteps).to(x.device)].double()
 
     def before(name: str) -> Tensor:
         return torch.from_numpy(_previous(told[name], direction)[timesteps]).to(inputs)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cells import GATES
+from .cells import GATES, CellWeights, Preactivates
 from .encoder import Pass
 from .features import Embedding, FeatureIds, FeatureKind
-from .kernel import Kernel
+from .kernel import EXACT_STEPS, Kernel
 from .network import Classifier, Tagger
-from .recurrence import LayerActivations, Recurrence
+from .recurrence import Direction, LayerActivations, Recurrence
 from .runner import Activations, Recording
 
 _KEPT_FLOATS = 1 << 24  # 64 MiB of memory that waits for its next use, at most
@@ -81,6 +81,24 @@ class FusedLayer:
         return int(recording == "everything")
 
 
+class ExactWeights:
+    """One recurrence's preactivations in float64 from the float32 weights of the file, without a copy of these."""
+
+    def __init__(self, kernel: Kernel, weights: CellWeights) -> None:
+        self.kernel, self.weights = kernel, weights
+        self.bias = weights.bias_ih.double() + weights.bias_hh.double()
+
+    def preactivation(self, x: Tensor, hidden_state: Tensor) -> Tensor:
+        """As `CellWeights.preactivation`, of at most `EXACT_STEPS` steps: float64 [step, input], [step, unit]."""
+        steps = len(x)
+        out = self.bias[:, None].repeat(1, EXACT_STEPS)
+        for weight, of in ((self.weights.weight_ih, x), (self.weights.weight_hh, hidden_state)):
+            columns = of.new_zeros(of.shape[1], EXACT_STEPS)
+            columns[:, :steps] = of.T
+            self.kernel.add_exactly(weight, columns, out)
+        return out[:, :steps].T
+
+
 class InputProjection:
     """W_ih x_t + b of layer 0: features that are looked up, and one product for the rest."""
 
@@ -135,6 +153,7 @@ class FusedRunner:
             [kernel.pack(layer.weights.weight_ih, layer.gates) for layer in layers] for layers in self.layers[1:]
         ]
         self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
+        self._exact = [[ExactWeights(kernel, layer.weights) for layer in layers] for layers in self.layers]
         self.buffers = Buffers()
 
     @property
@@ -172,6 +191,9 @@ class FusedRunner:
                 above = self._later_layer(n + 1, out.view(batch * time, -1), rows)
         run = Pass(tuple(inputs), tuple(states), lengths)
         return run, None if recording == "nothing" else activations
+
+    def exact(self, layer: int, direction: Direction) -> Preactivates:
+        return self._exact[layer][self.directions.index(direction)]
 
     def outputs(self, run: Pass) -> Tensor:
         """What the head says: logits [batch, label], or emissions [batch, time, tag]."""

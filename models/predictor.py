@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from .analysis.reductions import reduce
-from .cells import CellWeights
 from .certificate import Certificate, chosen_timesteps, recurrence_error
 from .checkpoint import Checkpoint
 from .crf import Lattice
@@ -20,7 +19,6 @@ from .inspection import Inspection, Plan, Selection, Shape, plan
 from .kernel import choose
 from .network import Classifier, Tagger
 from .prediction import Array, Inside, Prediction, Prefixes, Prepared
-from .recurrence import Direction
 from .runner import Activations, Recording, Runner, TorchRunner
 from .text import TOKENIZERS, Token
 from .vocabulary import Vocabulary
@@ -42,7 +40,6 @@ class Predictor:
         fused = choose(kernel) if device.type == "cpu" else None
         self.runner: Runner = FusedRunner(self.network, fused) if fused else TorchRunner(self.network, device)
         self.decoder = Decoder(checkpoint)
-        self._exact: dict[tuple[int, Direction], CellWeights] = {}
         self._tokenize = TOKENIZERS[checkpoint.manifest.tokenizer]
 
     @property
@@ -181,16 +178,9 @@ class Predictor:
         for layer, x in enumerate(inputs):
             for d, direction in enumerate(encoder.directions):
                 at = chosen_timesteps(text.text, len(text), layer, direction)
-                weights = self._in_float64(layer, direction)
+                weights = self.runner.exact(layer, direction)
                 worst = max(worst, recurrence_error(encoder.cell, weights, x, mine[layer][d], direction, at))
         return Certificate(worst, "float32", self.device.type, self.runner.kernel)
-
-    def _in_float64(self, layer: int, direction: Direction) -> CellWeights:
-        """Kept from the first inspection on: making them takes longer than what they certify."""
-        where = layer, direction
-        if where not in self._exact:
-            self._exact[where] = self.network.encoder.recurrence(layer, direction).weights.to(torch.float64)
-        return self._exact[where]
 
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
         """(emissions, marginals), each [time, tag]."""

@@ -6,10 +6,11 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from .cells import Preactivates
 from .encoder import Pass
 from .features import FeatureIds
 from .network import Classifier, Tagger
-from .recurrence import LayerActivations
+from .recurrence import Direction, LayerActivations
 
 Recording = Literal["nothing", "gates", "everything"]  # everything: the preactivations as well
 Activations = list[list[LayerActivations]]  # [layer][direction] -> tensor name -> [batch, time, unit]
@@ -29,6 +30,9 @@ class Runner(Protocol):
 
     def outputs(self, run: Pass) -> Tensor:
         """What the head says of a pass: logits [batch, label], or emissions [batch, time, tag]."""
+
+    def exact(self, layer: int, direction: Direction) -> Preactivates:
+        """A recurrence's weights in float64, for its certificate; computed apart from what they certify."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +59,6 @@ class TorchRunner:
     def outputs(self, run: Pass) -> Tensor:
         out: Tensor = self.network.outputs(run)
         return out
+
+    def exact(self, layer: int, direction: Direction) -> Preactivates:
+        return self.network.encoder.recurrence(layer, direction).weights.to(torch.float64)

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .structures import Gather, Pool, Projection, Recurrence, Target
+from .structures import Exact, Gather, Pool, Projection, Recurrence, Target
 
+EXACT_STEPS = 8  # that are computed in float64 at once
 LIBRARY = Path(__file__).parent / "recurrence.so"
 
 
@@ -133,6 +134,10 @@ class Kernel:
             cell_state=_at(c), last_cell_state=_at(last_cell_state),
         )  # fmt: skip
         self._target.recur(its)
+
+    def add_exactly(self, weight: Tensor, x: Tensor, out: Tensor) -> None:
+        """out += W x in float64: weight float32 [row, depth], x [depth, EXACT_STEPS], out [row, EXACT_STEPS]."""
+        self._target.exact(Exact(*weight.shape, _at(weight), _at(x), _at(out)))
 
     def pool(self, states: Tensor, lengths: Tensor, out: Tensor) -> None:
         """Mean and maximum over each text's own timesteps: states [batch, time, unit] -> out [batch, 2 * unit]."""

@@ -18,6 +18,7 @@ struct Target {
     void (*gather)(const struct Gather*);
     void (*recur)(const struct Recurrence*);
     void (*pool)(const struct Pool*);
+    void (*exact)(const struct Exact*);
 };
 
 // out[row] = start[row] + W in[row], for the rows named.
@@ -68,6 +69,15 @@ struct Pool {
     const int64_t* lengths;
     const float* input;
     float* out;
+};
+
+// out += W x in float64 for the few steps that a certificate checks: EXACT_STEPS columns, unused ones zero.
+#define EXACT_STEPS 8
+struct Exact {
+    int32_t rows, depth;
+    const float* weights;  // [rows][depth], as in the file
+    const double* input;   // [depth][EXACT_STEPS]
+    double* out;           // [rows][EXACT_STEPS]
 };
 
 __attribute__((visibility("default"))) int32_t target_count(void);

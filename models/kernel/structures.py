@@ -35,6 +35,12 @@ class Pool(Structure):
     ]  # fmt: skip
 
 
+class Exact(Structure):
+    _fields_ = [
+        ("rows", c_int32), ("depth", c_int32), ("weights", c_void_p), ("input", c_void_p), ("out", c_void_p),
+    ]  # fmt: skip
+
+
 def _function(structure: type[Structure]) -> Any:
     return CFUNCTYPE(None, POINTER(structure))
 
@@ -43,4 +49,5 @@ class Target(Structure):
     _fields_ = [
         ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)), ("project", _function(Projection)),
         ("gather", _function(Gather)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
+        ("exact", _function(Exact)),
     ]  # fmt: skip

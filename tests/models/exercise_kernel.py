@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from models.kernel import Kernel, available
+from models.kernel import EXACT_STEPS, Kernel, available
 
 
 def exercise(kernel: Kernel, gates: int, units: int, depth: int, lengths: list[int], reverse: bool) -> None:
@@ -30,6 +30,11 @@ def exercise(kernel: Kernel, gates: int, units: int, depth: int, lengths: list[i
     for recorded in (None, record[:5] if gates == 4 else record, record):
         kernel.recur(gates, reverse, n, order, weights, pre, out, recorded, state, torch.empty(batch, units))
     assert out.isfinite().all()
+    kernel.add_exactly(
+        torch.randn(gates * units, depth),
+        torch.randn(depth, EXACT_STEPS, dtype=torch.float64),
+        torch.empty(gates * units, EXACT_STEPS, dtype=torch.float64),
+    )
     kernel.pool(out.contiguous(), n, torch.empty(batch, 2 * units))
 
 

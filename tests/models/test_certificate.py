@@ -24,7 +24,8 @@ def test_permuted_weights_are_found_out_though_the_identities_hold(
     with torch.inference_mode():
         run = network.run(batch_ids([text_ids(network.architecture.features, tokens)]), torch.tensor([len(tokens)]))
         shown = {k: v[0] for k, v in network.encoder.activations(run)[0][0].items()}
-    weights, x, every = network.encoder.recurrence(0, "forward").weights, run.inputs[0][0], np.arange(len(tokens))
+    weights = network.encoder.recurrence(0, "forward").weights.to(torch.float64)
+    x, every = run.inputs[0][0], np.arange(len(tokens))
     assert recurrence_error(cell, weights, x, shown, "forward", every) < 1e-6  # type: ignore[arg-type]
     rolled = CellWeights(weights.weight_ih, weights.weight_hh.roll(1, 0), weights.bias_ih, weights.bias_hh)
     assert recurrence_error(cell, rolled, x, shown, "forward", every) > 1e-2  # type: ignore[arg-type]

@@ -107,7 +107,11 @@ def test_ten_thousand_steps_stay_exact(kernel: Kernel, cell: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, data: st.DataObject) -> None:
-    """From the same state, within 2e-6 * max(1, |c|, s): denormals, huge preactivations, states of any size."""
+    """From the same state, within 2e-6 * max(1, |c|, s): denormals, huge preactivations, states of any size.
+
+    s: the largest sum over a unit's row of |w x| + |w h| + |b|, over 16. What float32 loses of a forget gate's sum comes
+    back in c times |c_{t-1}|, whatever the order of summation; so beyond |c_{t-1}| = 8, s counts |c_{t-1}| / 8 times.
+    """
     seed = data.draw(st.integers(0, 2**32 - 1))
     size = data.draw(st.sampled_from([0.0, 1e-42, 1e-38, 1e-10, 1e-3, 1.0, 10.0, 1e3, 1e10]))
     units, depth, gates = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40)), CELLS[cell]
@@ -125,11 +129,14 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, data: st.Da
     ).max() / 16
     if gates == 4:
         step = lstm_step(wide, (h.double(), c.double()), exact)._asdict()
-        bound = 2e-6 * torch.clamp(torch.maximum(step["cell_state"].abs(), s), min=1.0)
+        carried = s * (c.abs().double() / 8).clamp(min=1.0)
+        state_bound = 2e-6 * torch.clamp(torch.maximum(step["cell_state"].abs(), carried), min=1.0)
+        gate_bound = 2e-6 * s.clamp(min=1.0)
         assert torch.equal(found["last"], found["cell_state"][0])
     else:
-        step, bound = {"hidden_state": rnn_step(wide, h.double(), exact)}, 2e-6 * s.clamp(min=1.0)
+        step, state_bound = {"hidden_state": rnn_step(wide, h.double(), exact)}, 2e-6 * s.clamp(min=1.0)
     for name, value in step.items():
+        bound = gate_bound if name.endswith("gate") else state_bound
         assert ((found[name][0] - value).abs() <= bound).all(), name
 
 
