@@ -17,6 +17,7 @@ TARGETS = {"generic": []}
 if X86:
     TARGETS["avx2"] = ["-mavx2", "-mfma"]
     TARGETS["avx512"] = ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
+    TARGETS["avx512bf16"] = [*TARGETS["avx512"], "-mavx512bf16"]
 SANITIZE = os.environ.get(
     "GATESCOPE_SANITIZE", ""
 )  # address,undefined: what the tests of the kernel are also run under

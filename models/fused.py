@@ -5,11 +5,16 @@ W_ih,f E_f[v] can be made once for every v and looked up ever after (`models.tab
 what is not looked up is one product with packed weights. Later layers are such products too, and so is the head.
 
 Everything that is shown is written once, by the kernel, into pooled memory: new pages cost more than the gates.
+
+In bfloat16 the products with W_hh, and those with W_ih that are not looked up, read rounded weights; tables, head and
+all sums stay float32.
 """
 
+import functools
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -18,12 +23,13 @@ from torch import Tensor
 from .cells import GATES, CellWeights, Preactivates
 from .encoder import Pass
 from .features import Embedding, FeatureIds, FeatureKind
-from .kernel import EXACT_STEPS, Kernel
+from .kernel import EXACT_STEPS, Kernel, Precision
 from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations, Recurrence
 from .runner import Activations, Recording
 
 _KEPT_FLOATS = 1 << 24  # 64 MiB of memory that waits for its next use, at most
+_WORTH_A_THREAD = 10_000_000  # multiplications of one direction, beside which handing the other to a thread is little
 
 
 class Buffers:
@@ -55,13 +61,17 @@ class Buffers:
 class FusedLayer:
     """One recurrence with packed weights."""
 
-    def __init__(self, kernel: Kernel, recurrence: Recurrence) -> None:
-        self.kernel, self.gates = kernel, 4 if recurrence.cell == "lstm" else 1
+    def __init__(self, kernel: Kernel, recurrence: Recurrence, precision: Precision) -> None:
+        self.kernel, self.gates, self.precision = kernel, 4 if recurrence.cell == "lstm" else 1, precision
         self.units, self.reverse = recurrence.units, recurrence.direction == "reverse"
         w = self.weights = recurrence.weights
-        self.weight_hh = kernel.pack(w.weight_hh, self.gates)
+        self.weight_hh = self.pack(w.weight_hh)
         self.bias = kernel.pack_row(w.bias_ih + w.bias_hh, self.gates)
         self.packed = kernel.packed(self.gates, self.units)
+
+    def pack(self, weight: Tensor) -> Tensor:
+        """weight [gates * unit, depth], as this recurrence multiplies by it."""
+        return self.kernel.pack(weight, self.gates, self.precision)
 
     def run(
         self, preactivations: Tensor, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
@@ -118,7 +128,7 @@ class InputProjection:
 
     def _pack_rest(self) -> None:
         self.rest = [f.kind for f in self.embedding.features if f.kind not in self.tables]
-        self.weights = self.layer.kernel.pack(self._columns(self.rest), self.layer.gates) if self.rest else None
+        self.weights = self.layer.pack(self._columns(self.rest)) if self.rest else None
 
     def _columns(self, kinds: Sequence[FeatureKind]) -> Tensor:
         """The columns of W_ih that these features meet."""
@@ -140,21 +150,23 @@ class InputProjection:
 class FusedRunner:
     """Batches of one network. Bit for bit the same for a text alone and in any company."""
 
-    def __init__(self, network: Classifier | Tagger, kernel: Kernel) -> None:
-        self.network, self._kernel = network, kernel
+    def __init__(
+        self, network: Classifier | Tagger, kernel: Kernel, precision: Precision = "float32", threads: int = 1
+    ) -> None:
+        """threads: from two on, the directions of long batches run side by side."""
+        self.network, self._kernel, self.precision = network, kernel, precision
         encoder = network.encoder
         self.directions, self.units = encoder.directions, encoder.units
         self.layers = [
-            [FusedLayer(kernel, encoder.recurrence(n, d)) for d in encoder.directions]
+            [FusedLayer(kernel, encoder.recurrence(n, d), precision) for d in encoder.directions]
             for n in range(len(encoder.layers))
         ]
         self.inputs = [InputProjection(layer, network.embedding) for layer in self.layers[0]]
-        self.projections = [
-            [kernel.pack(layer.weights.weight_ih, layer.gates) for layer in layers] for layers in self.layers[1:]
-        ]
+        self.projections = [[layer.pack(layer.weights.weight_ih) for layer in layers] for layers in self.layers[1:]]
         self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
         self._exact = [[ExactWeights(kernel, layer.weights) for layer in layers] for layers in self.layers]
         self.buffers = Buffers()
+        self._beside = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
 
     @property
     def kernel(self) -> str:
@@ -177,20 +189,40 @@ class FusedRunner:
         for n, layers in enumerate(self.layers):
             out = self.buffers.take(batch, time, len(layers) * self.units)
             halves = torch.split(out, self.units, dim=2)
-            found = []
-            for d, layer in enumerate(layers):
-                pre = self.buffers.take(batch * time, layer.packed)
-                above(d, pre)
-                tensors = layer.tensors(recording)
-                record = self.buffers.take(tensors, batch, time, self.units) if tensors else None
-                found.append(layer.run(pre, lengths, order, halves[d], record))
-            activations.append(found)
+            runs = [
+                self._direction(layer, lengths, order, halves[d], recording, functools.partial(above, d))
+                for d, layer in enumerate(layers)
+            ]
+            activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
             states.append(halves)
             if n + 1 < len(self.layers):
                 inputs += [out] if inputs else []
                 above = self._later_layer(n + 1, out.view(batch * time, -1), rows)
         run = Pass(tuple(inputs), tuple(states), lengths)
         return run, None if recording == "nothing" else activations
+
+    def _direction(
+        self, layer: FusedLayer, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording,
+        project: Callable[[Tensor], None],
+    ) -> Callable[[], LayerActivations]:  # fmt: skip
+        """What is left to do of one layer in one direction once its memory is there; project fills preactivations."""
+        batch, time, units = out.shape
+        pre = self.buffers.take(batch * time, layer.packed)
+        tensors = layer.tensors(recording)
+        record = self.buffers.take(tensors, batch, time, units) if tensors else None
+
+        def run() -> LayerActivations:
+            project(pre)
+            return layer.run(pre, lengths, order, out, record)
+
+        return run
+
+    def _side_by_side(self, runs: list[Callable[[], LayerActivations]], work: int) -> list[LayerActivations]:
+        """All directions' results; work: multiplications of each."""
+        if self._beside is None or work < _WORTH_A_THREAD:
+            return [run() for run in runs]
+        others = [self._beside.submit(run) for run in runs[1:]]
+        return [runs[0](), *(other.result() for other in others)]
 
     def exact(self, layer: int, direction: Direction) -> Preactivates:
         return self._exact[layer][self.directions.index(direction)]

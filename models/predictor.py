@@ -16,7 +16,7 @@ from .errors import EmptyText, OptionError, TooManyCharacters, TooManyTokens
 from .features import batch_ids, text_ids
 from .fused import FusedRunner
 from .inspection import Inspection, Plan, Selection, Shape, plan
-from .kernel import choose
+from .kernel import KernelUnavailable, Precision, choose
 from .network import Classifier, Tagger
 from .prediction import Array, Inside, Prediction, Prefixes, Prepared
 from .runner import Activations, Recording, Runner, TorchRunner
@@ -28,17 +28,26 @@ class Predictor:
     """A loaded model. Not thread-safe: one thread a device runs it."""
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384, kernel: str = "auto"
-    ) -> None:
+        self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384, kernel: str = "auto",
+        precision: Precision = "float32", threads: int = 1,
+    ) -> None:  # fmt: skip
         """batch_tokens: padded tokens that run together at most; a single longer text still runs, alone.
 
-        kernel: of the recurrence on the CPU, as `models.kernel.choose` names them.
-        Raises: KernelUnavailable.
+        kernel: of the recurrence on the CPU, as `models.kernel.choose` names them; precision and threads: of the fused
+        kernel, as `FusedRunner` has them.
+        Raises: KernelUnavailable, also for bfloat16 without a fused kernel.
         """
         self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
         self.network: Classifier | Tagger = checkpoint.network.to(device).eval()
         fused = choose(kernel) if device.type == "cpu" else None
-        self.runner: Runner = FusedRunner(self.network, fused) if fused else TorchRunner(self.network, device)
+        if fused:
+            self.runner: Runner = FusedRunner(self.network, fused, precision, threads)
+        elif precision == "float32":
+            self.runner = TorchRunner(self.network, device)
+        else:
+            raise KernelUnavailable(
+                f"{precision} is the fused kernel's, and {checkpoint.manifest.name} runs on torch's"
+            )
         self.decoder = Decoder(checkpoint)
         self._tokenize = TOKENIZERS[checkpoint.manifest.tokenizer]
 
@@ -180,7 +189,7 @@ class Predictor:
                 at = chosen_timesteps(text.text, len(text), layer, direction)
                 weights = self.runner.exact(layer, direction)
                 worst = max(worst, recurrence_error(encoder.cell, weights, x, mine[layer][d], direction, at))
-        return Certificate(worst, "float32", self.device.type, self.runner.kernel)
+        return Certificate(worst, self.runner.precision, self.device.type, self.runner.kernel)
 
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
         """(emissions, marginals), each [time, tag]."""

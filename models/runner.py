@@ -9,6 +9,7 @@ from torch import Tensor
 from .cells import Preactivates
 from .encoder import Pass
 from .features import FeatureIds
+from .kernel import Precision
 from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations
 
@@ -23,8 +24,15 @@ class Runner(Protocol):
     """
 
     @property
+    def network(self) -> Classifier | Tagger: ...
+
+    @property
     def kernel(self) -> str:
         """The kernel's name, as certificates tell it."""
+
+    @property
+    def precision(self) -> Precision:
+        """Of the recurrences' weights."""
 
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]: ...
 
@@ -41,6 +49,7 @@ class TorchRunner:
 
     network: Classifier | Tagger
     device: torch.device
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.device.type == "cuda":  # TF32 keeps 10 bits of a product's factors: what is shown has to be float32's

@@ -30,7 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     device = choose_device(settings.device)
-    check_kernel(settings.kernel, device)
+    check_kernel(settings, device)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,9 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _load(state: State) -> None:
     """Load off the event loop, so that the probes answer meanwhile; then spare the garbage collector what is loaded."""
-    s = state.settings
-    tables = s.table_cache_mb * 1_000_000
-    await asyncio.to_thread(state.registry.load, s.weights_dir, state.device, s.max_batch_tokens, s.kernel, tables)
+    await asyncio.to_thread(state.registry.load, state.settings, state.device)
     gc.collect()
     gc.freeze()
     log.info(

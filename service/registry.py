@@ -16,6 +16,7 @@ from models.predictor import Predictor
 from models.tables import tabulate
 
 from .errors import StartupError, UnknownModel
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 PREFERRED_DEFAULT = "zh-sentiment-bilstm"
@@ -50,17 +51,16 @@ class Registry:
                 return name
         return next(iter(self.names), None)
 
-    def load(
-        self, weights_dir: Path, device: torch.device, batch_tokens: int, kernel: str = "auto", table_bytes: int = 0
-    ) -> None:
-        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others.
-
-        table_bytes: what the fused kernel's tables of all models may take together.
-        """
-        for folder in folders(weights_dir):
+    def load(self, settings: Settings, device: torch.device) -> None:
+        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others."""
+        for folder in folders(settings.weights_dir):
             try:
-                predictor = Predictor(load_checkpoint(folder), device, batch_tokens, kernel)
-                name = predictor.checkpoint.manifest.name
+                checkpoint = load_checkpoint(folder)
+                name = checkpoint.manifest.name
+                predictor = Predictor(
+                    checkpoint, device, settings.max_batch_tokens, settings.kernel, settings.precision_of(name),
+                    settings.threads,
+                )  # fmt: skip
                 if name in self.predictors:
                     raise CheckpointError(f"another folder holds a model of the name {name}: rename one")
                 predictor.predict([_WARM_UP])
@@ -73,9 +73,12 @@ class Registry:
                 self._note(folder, f"it cannot be run ({type(error).__name__}: {error})")
         fused = [p.runner for p in self.predictors.values() if isinstance(p.runner, FusedRunner)]
         if fused:
-            log.info("tables of looked-up inputs take %.0f MB", tabulate(fused, table_bytes) / 1e6)
+            taken = tabulate(fused, settings.table_cache_mb * 1_000_000)
+            log.info("tables of looked-up inputs take %.0f MB", taken / 1e6)
         if not self.predictors:
-            log.error("no model could be loaded from %s", weights_dir)
+            log.error("no model could be loaded from %s", settings.weights_dir)
+        for name in set(settings.models_of_a_precision) - set(self.predictors):
+            log.error("GATESCOPE_PRECISION names the model %s, which is not loaded", name)
         if self.wanted_default and self.wanted_default not in self.predictors:
             log.error("the default model %s is not loaded; %s stands in", self.wanted_default, self.default)
         self.loaded = True
@@ -93,20 +96,25 @@ def folders(weights_dir: Path) -> Iterator[Path]:
         yield from sorted(p for p in weights_dir.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def check_kernel(setting: str, device: torch.device) -> None:
+def check_kernel(settings: Settings, device: torch.device) -> None:
     """Say which kernel runs the recurrences.
 
-    Raises: StartupError where the one that is asked for is not there.
+    Raises: StartupError where the one that is asked for, or that bfloat16 needs, is not there.
     """
+    try:
+        kernel = choose(settings.kernel) if device.type == "cpu" else None
+    except KernelUnavailable as error:
+        raise StartupError(f"GATESCOPE_KERNEL is {settings.kernel!r}: {error}") from error
+    if settings.uses_bfloat16 and not kernel:
+        raise StartupError(
+            f"GATESCOPE_PRECISION is {settings.precision!r}, and bfloat16 is the CPU's fused kernel's alone: "
+            "leave it out, or see that GATESCOPE_DEVICE and GATESCOPE_KERNEL let that kernel run"
+        )
     if device.type != "cpu":
         return
-    try:
-        kernel = choose(setting)
-    except KernelUnavailable as error:
-        raise StartupError(f"GATESCOPE_KERNEL is {setting!r}: {error}") from error
     if kernel:
         log.info("the recurrences run on the fused kernel for %s", kernel.name)
-    elif setting == "torch":
+    elif settings.kernel == "torch":
         log.info("the recurrences run on torch's kernels")
     else:
         log.warning("the recurrences run on torch's kernels: no compiler was there to build the fused one")

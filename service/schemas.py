@@ -181,6 +181,7 @@ class ModelOut(BaseModel):
     streamable: bool
     analyses: list[str]
     weights_sha256: str
+    precision: Literal["float32", "bfloat16"] = Field(description="of the recurrences' weights as they run here")
     metrics: dict[str, float]
     temperature: float
     default: bool

@@ -6,10 +6,12 @@ README's table of settings is checked against this file by a test.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Positive = Annotated[int, Field(gt=0)]
+Precision = Literal["float32", "bfloat16"]
+_PRECISIONS: dict[str, Precision] = {"float32": "float32", "bfloat16": "bfloat16"}
 
 
 class Settings(BaseSettings):
@@ -24,13 +26,22 @@ class Settings(BaseSettings):
         None, description="which model is the default; else zh-sentiment-bilstm, else the first"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is a card")
-    kernel: Literal["auto", "torch", "avx512", "avx2", "generic"] = Field(
+    kernel: Literal["auto", "torch", "avx512bf16", "avx512", "avx2", "generic"] = Field(
         "auto", description="of the recurrence on the CPU; auto takes the best that was built and runs here"
+    )
+    precision: str = Field(
+        "float32",
+        description="of the recurrences' weights: float32, bfloat16, or name=bfloat16 of single models",
     )
     table_cache_mb: Annotated[int, Field(ge=0)] = Field(
         128, description="memory for tables of looked-up inputs, all models together; largest gain first"
     )
-    threads: Positive = Field(1, description="of torch; a second one makes small models slower")
+    threads: Positive = Field(
+        1, description="of one process: 2 run the directions of a bidirectional model side by side, on a core each"
+    )
+    workers: Positive = Field(
+        1, description="processes that share the port and nothing else: each loads every model, and takes its own core"
+    )
     max_body_bytes: Positive = Field(32_000_000, description="largest request body")
     max_answer_bytes: Positive = Field(64_000_000, description="largest answer of tensors")
     max_batch_texts: Positive = Field(256, description="texts in one request")
@@ -45,3 +56,42 @@ class Settings(BaseSettings):
         "auto", description="auto is text on a terminal, else JSON lines"
     )
     access_log: bool = Field(False, description="log every request (method, path, status, time; never a text)")
+
+    @field_validator("precision")
+    @classmethod
+    def _precisions(cls, value: str) -> str:
+        _parsed(value)
+        return value
+
+    def precision_of(self, model: str) -> Precision:
+        every, single = _parsed(self.precision)
+        return single.get(model, every)
+
+    @property
+    def models_of_a_precision(self) -> tuple[str, ...]:
+        """Those that `precision` names one by one."""
+        return tuple(_parsed(self.precision)[1])
+
+    @property
+    def uses_bfloat16(self) -> bool:
+        every, single = _parsed(self.precision)
+        return "bfloat16" in (every, *single.values())
+
+
+def _parsed(value: str) -> tuple[Precision, dict[str, Precision]]:
+    """(that of every model, those of single models) from ``bfloat16`` or ``name=bfloat16,other=float32``.
+
+    Raises: ValueError.
+    """
+    every: Precision = "float32"
+    single: dict[str, Precision] = {}
+    for part in value.split(","):
+        name, equals, asked = part.strip().rpartition("=")
+        found = _PRECISIONS.get(asked.strip())
+        if found is None or bool(name.strip()) != bool(equals):
+            raise ValueError("allowed are float32, bfloat16, or name=bfloat16 of single models, with commas between")
+        if equals:
+            single[name.strip()] = found
+        else:
+            every = found
+    return every, single

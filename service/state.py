@@ -49,12 +49,12 @@ class State:
         return schemas.ModelOut(
             name=name, task=m.task, cell=m.cell, language=m.language, description=m.description, layers=m.layers,
             directions=list(m.directions), units=m.units, embedding_size=network.embedding.size,
-            vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters, labels=list(checkpoint.labels),
-            tags=list(checkpoint.tags) if m.task == "token-classification" else None, max_tokens=m.max_tokens,
-            max_characters=m.max_characters, license=m.license, training_data=m.training_data,
+            vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters,
+            labels=list(checkpoint.labels), tags=list(checkpoint.tags) if m.task == "token-classification" else None,
+            max_tokens=m.max_tokens, max_characters=m.max_characters, license=m.license, training_data=m.training_data,
             tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=list(ANALYSES),
-            weights_sha256=checkpoint.weights_sha256, metrics=m.metrics, temperature=m.temperature,
-            default=name == self.registry.default,
+            weights_sha256=checkpoint.weights_sha256, precision=predictor.runner.precision, metrics=m.metrics,
+            temperature=m.temperature, default=name == self.registry.default,
         )  # fmt: skip
 
 

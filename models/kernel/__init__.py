@@ -8,12 +8,14 @@ units after another, filled up with zeros to whole column blocks of four vectors
 import ctypes
 from ctypes import POINTER, c_int32, c_void_p
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .structures import Exact, Gather, Pool, Projection, Recurrence, Target
 
+Precision = Literal["float32", "bfloat16"]  # of packed weights
 EXACT_STEPS = 8  # that are computed in float64 at once
 LIBRARY = Path(__file__).parent / "recurrence.so"
 
@@ -64,13 +66,18 @@ class Kernel:
         """Floats in a packed row."""
         return self.blocks(gates, units) * 4 * self.width
 
-    def pack(self, weight: Tensor, gates: int) -> Tensor:
-        """weight [gates * unit, depth] -> [block, depth, 4, width]; gates 4 (LSTM) or 1 (an RNN, a head)."""
+    def pack(self, weight: Tensor, gates: int, precision: Precision = "float32") -> Tensor:
+        """weight [gates * unit, depth] -> [block, depth, 4, width]; gates 4 (LSTM) or 1 (an RNN, a head).
+
+        In bfloat16: int32 [block, pair, 4, width], two weights in each.
+        """
         units, depth = weight.shape[0] // gates, weight.shape[1]
         blocks = self.blocks(gates, units)
         across = self.packed(gates, units) // gates
         full = weight.new_zeros(gates, across, depth, dtype=torch.float32)
         full[:, :units] = weight.view(gates, units, depth)
+        if precision == "bfloat16":
+            full, depth = _paired(full), -(-depth // 2)
         if gates == 4:
             return full.view(4, blocks, self.width, depth).permute(1, 3, 0, 2).contiguous()
         return full.view(blocks, 4, self.width, depth).permute(0, 3, 1, 2).contiguous()
@@ -86,8 +93,9 @@ class Kernel:
         """
         count = x.shape[0] if rows is None else len(rows)
         its = Projection(
-            depth=weights.shape[1], blocks=weights.shape[0], count=count, rows=_at(rows), input=_at(x),
-            input_stride=x.stride(0), weights=_at(weights), bias=_at(bias), out=_at(out), out_stride=out.stride(0),
+            depth=x.shape[1], blocks=weights.shape[0], bfloat16=_is_paired(weights), count=count, rows=_at(rows),
+            input=_at(x), input_stride=x.stride(0), weights=_at(weights), bias=_at(bias), out=_at(out),
+            out_stride=out.stride(0),
         )  # fmt: skip
         self._target.project(its)
 
@@ -128,10 +136,10 @@ class Kernel:
         h, c = state or (None, None)
         recorded, stride = (0, 0) if record is None else (record.shape[0], record.stride(0))
         its = Recurrence(
-            gates=gates, units=units, texts=batch, time=time, reverse=int(reverse), recorded=recorded,
-            lengths=_at(lengths), order=_at(order), weights=_at(weights), preactivations=_at(preactivations),
-            out=_at(out), out_stride=out.stride(1), record=_at(record), record_stride=stride, hidden_state=_at(h),
-            cell_state=_at(c), last_cell_state=_at(last_cell_state),
+            gates=gates, units=units, texts=batch, time=time, bfloat16=_is_paired(weights), reverse=int(reverse),
+            recorded=recorded, lengths=_at(lengths), order=_at(order), weights=_at(weights),
+            preactivations=_at(preactivations), out=_at(out), out_stride=out.stride(1), record=_at(record),
+            record_stride=stride, hidden_state=_at(h), cell_state=_at(c), last_cell_state=_at(last_cell_state),
         )  # fmt: skip
         self._target.recur(its)
 
@@ -143,6 +151,18 @@ class Kernel:
         """Mean and maximum over each text's own timesteps: states [batch, time, unit] -> out [batch, 2 * unit]."""
         batch, time, width = states.shape
         self._target.pool(Pool(batch, time, width, _at(lengths), _at(states), _at(out)))
+
+
+def _paired(weight: Tensor) -> Tensor:
+    """float32 [..., depth] -> int32 [..., n]: weight k in the low half of pair k, weight n + k in its high one."""
+    pairs = -(-weight.shape[-1] // 2)
+    even = torch.nn.functional.pad(weight, (0, 2 * pairs - weight.shape[-1]))
+    halves = even.bfloat16().view(torch.int16).to(torch.int32)
+    return (halves[..., :pairs] & 0xFFFF) | (halves[..., pairs:] << 16)
+
+
+def _is_paired(weights: Tensor) -> int:
+    return int(weights.dtype == torch.int32)
 
 
 def _at(x: Tensor | None) -> int | None:

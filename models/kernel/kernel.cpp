@@ -7,12 +7,18 @@
 // The sums of a column block stay in registers, and the cell is updated as soon as they are there. The gates are then at
 // hand anyway: recording them is a handful of stores. Texts that have ended are dropped, not masked.
 //
+// Weights are float32 or, where a model asks for it, bfloat16: then h_{t-1} is rounded to bfloat16 for the product alone,
+// and sums, gates and states stay float32.
+//
 // Every sum runs over k = 0, 1, 2, ... in one chain, however many rows are computed beside it, and the cell is updated by
 // one and the same code: a text's values are bit for bit the same alone and in any company.
 #include "kernel.h"
 
 #include <cstdlib>
 #include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 // No template of the standard library's here: the linker would keep one copy of it for all targets, perhaps AVX-512's.
 
@@ -35,8 +41,17 @@ typedef float Vector __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t Integers __attribute__((vector_size(4 * WIDTH)));
 constexpr int BLOCK = 4 * WIDTH;  // floats in a column block
 
-inline Vector load(const float* p) {
-    Vector v;
+template <class To, class From>
+inline To bits(const From& from) {
+    To to;
+    static_assert(sizeof to == sizeof from, "the same bits");
+    std::memcpy(&to, &from, sizeof to);
+    return to;
+}
+
+template <class V = Vector>
+inline V load(const void* p) {
+    V v;
     std::memcpy(&v, p, sizeof v);
     return v;
 }
@@ -84,10 +99,8 @@ inline Vector exponential(Vector x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
-    Vector scale;
-    std::memcpy(&scale, &power, sizeof scale);
-    return p * scale;
+    const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
+    return p * bits<Vector>(power);
 }
 
 inline Vector sigmoid(Vector x) { return 1.0f / (1.0f + exponential(-x)); }
@@ -107,22 +120,72 @@ inline Vector tanh_of(Vector x) {
     return size < 0.625f ? near : far;
 }
 
+// What products are made of. A sum takes one input after another; Rows are the inputs' rows as the sums read them.
+struct Float32 {
+    typedef float Input;
+    typedef Vector Column;
+    static int inputs(int depth) { return depth; }
+    static Vector multiply_add(Vector sum, float x, Vector w) { return sum + x * w; }
+
+    struct Rows {  // read where they stand
+        Room<const float*> at;
+        Rows(int64_t count, int) : at(count) {}
+        void set(int64_t row, const float* values) { at[row] = values; }
+    };
+};
+
+// Two inputs at once: of n pairs, pair k holds the inputs k (in its low half) and n + k.
+struct BFloat16 {
+    typedef uint32_t Input;
+    typedef Integers Column;
+    static int inputs(int depth) { return (depth + 1) / 2; }
+    static Vector multiply_add(Vector sum, uint32_t x, Integers w) {
+#if defined(__AVX512BF16__)
+        return bits<Vector>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(Integers{} + static_cast<int32_t>(x)), bits<__m512bh>(w)));
+#else
+        sum = sum + bits<float>(x << 16) * bits<Vector>(w << 16);
+        return sum + bits<float>(x & 0xffff0000u) * bits<Vector>(w & static_cast<int32_t>(0xffff0000u));
+#endif
+    }
+
+    static uint32_t rounded(float x) {  // to the nearest, ties to even; a NaN stays one
+        const uint32_t whole = bits<uint32_t>(x);
+        return x == x ? (whole + 0x7fff + (whole >> 16 & 1)) >> 16 : 0x7fc0;
+    }
+
+    struct Rows {  // rounded copies
+        const int depth, pairs;
+        Room<uint32_t> copies;
+        Room<const uint32_t*> at;
+        Rows(int64_t count, int depth) : depth(depth), pairs(inputs(depth)), copies(count * pairs), at(count) {
+            for (int64_t row = 0; row < count; row++) at[row] = &copies[row * pairs];
+        }
+        void set(int64_t row, const float* values) {
+            uint32_t* copy = &copies[row * pairs];
+            const int second = depth - pairs;  // one less than `pairs` where depth is odd
+            for (int k = 0; k < second; k++) copy[k] = rounded(values[k]) | rounded(values[pairs + k]) << 16;
+            if (second < pairs) copy[second] = rounded(values[second]);
+        }
+    };
+};
+
 // z[row][block] = start[row][block] + sum_k x[row][k] * w[block][k], for R rows and Q column blocks side by side.
-template <int R, int Q>
-inline void products(const float* w, int depth, const float* const* x, const float* const* start, float* z) {
+template <class Number, int R, int Q>
+inline void products(
+    const typename Number::Input* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z) {
     Vector sum[R][4 * Q];
 #pragma GCC unroll 32
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 32
         for (int c = 0; c < 4 * Q; c++) sum[r][c] = load(start[r] + c * WIDTH);
-    for (int k = 0; k < depth; k++, w += BLOCK) {
+    for (int k = 0; k < inputs; k++, w += BLOCK) {
 #pragma GCC unroll 32
         for (int q = 0; q < Q; q++)
 #pragma GCC unroll 32
             for (int c = 0; c < 4; c++) {
-                const Vector column = load(w + static_cast<int64_t>(q) * depth * BLOCK + c * WIDTH);
+                const auto column = load<typename Number::Column>(w + static_cast<int64_t>(q) * inputs * BLOCK + c * WIDTH);
 #pragma GCC unroll 32
-                for (int r = 0; r < R; r++) sum[r][4 * q + c] += x[r][k] * column;
+                for (int r = 0; r < R; r++) sum[r][4 * q + c] = Number::multiply_add(sum[r][4 * q + c], x[r][k], column);
             }
     }
 #pragma GCC unroll 32
@@ -131,23 +194,27 @@ inline void products(const float* w, int depth, const float* const* x, const flo
         for (int c = 0; c < 4 * Q; c++) store(z + (r * 4 * Q + c) * WIDTH, sum[r][c]);
 }
 
-template <int R>
-inline void products_of_rows(const float* w, int depth, const float* const* x, const float* const* start, float* z, int rows) {
-    if (rows == R) products<R, 1>(w, depth, x, start, z);
-    else if constexpr (R > 1) products_of_rows<R - 1>(w, depth, x, start, z, rows);
+template <class Number, int R>
+inline void products_of_rows(
+    const typename Number::Input* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z, int rows) {
+    if (rows == R) products<Number, R, 1>(w, inputs, x, start, z);
+    else if constexpr (R > 1) products_of_rows<Number, R - 1>(w, inputs, x, start, z, rows);
 }
 
 // All rows by all column blocks; `start(row, block)` says where a sum begins, `finish(row, block, z)` takes it.
-template <class Start, class Finish>
-inline void sweep(const float* weights, int depth, int blocks, int rows, const float* const* x, Start start, Finish finish) {
+template <class Number, class Start, class Finish>
+inline void sweep(
+    const void* weights, int depth, int blocks, int rows, const typename Number::Input* const* x, Start start, Finish finish) {
     alignas(64) float z[(ROWS > 2 ? ROWS : 2) * BLOCK];
     const float* from[ROWS];
-    const int64_t size = static_cast<int64_t>(depth) * BLOCK;
+    const int inputs = Number::inputs(depth);
+    const int64_t size = static_cast<int64_t>(inputs) * BLOCK;
+    const auto* w = static_cast<const typename Number::Input*>(weights);
     int block = 0;
     if (rows == 1)  // one row has too few sums to hide an addition's latency: two blocks at once
         for (; block + 2 <= blocks; block += 2) {
             from[0] = start(0, block);
-            products<1, 2>(weights + block * size, depth, x, from, z);
+            products<Number, 1, 2>(w + block * size, inputs, x, from, z);
             finish(0, block, z);
             finish(0, block + 1, z + BLOCK);
         }
@@ -156,29 +223,33 @@ inline void sweep(const float* weights, int depth, int blocks, int rows, const f
             const int left = rows - first;
             const int count = left <= ROWS ? left : left < 2 * ROWS ? (left + 1) / 2 : ROWS;
             for (int r = 0; r < count; r++) from[r] = start(first + r, block);
-            products_of_rows<ROWS>(weights + block * size, depth, x + first, from, z, count);
+            products_of_rows<Number, ROWS>(w + block * size, inputs, x + first, from, z, count);
             for (int r = 0; r < count; r++) finish(first + r, block, z + r * BLOCK);
             first += count;
         }
 }
 
-void project(const Projection* p) {
-    constexpr int AT_ONCE = 1024;
-    const float* x[AT_ONCE];
-    float* out[AT_ONCE];
+template <class Number>
+void project_in(const Projection* p) {
+    constexpr int64_t AT_ONCE = 1024;
+    const int64_t most = least(AT_ONCE, p->count);
+    typename Number::Rows x(most, p->depth);
+    Room<float*> out(most);
     for (int64_t first = 0; first < p->count; first += AT_ONCE) {
         const int rows = static_cast<int>(least(AT_ONCE, p->count - first));
         for (int r = 0; r < rows; r++) {
             const int64_t row = p->rows ? p->rows[first + r] : first + r;
-            x[r] = p->input + row * p->input_stride;
+            x.set(r, p->input + row * p->input_stride);
             out[r] = p->out + row * p->out_stride;
         }
-        sweep(
-            p->weights, p->depth, p->blocks, rows, x,
+        sweep<Number>(
+            p->weights, p->depth, p->blocks, rows, x.at.at,
             [&](int r, int block) { return (p->bias ? p->bias : out[r]) + block * BLOCK; },
             [&](int r, int block, const float* z) { std::memcpy(out[r] + block * BLOCK, z, BLOCK * sizeof(float)); });
     }
 }
+
+void project(const Projection* p) { p->bfloat16 ? project_in<BFloat16>(p) : project_in<Float32>(p); }
 
 void gather(const Gather* g) {
     for (int64_t n = 0; n < g->count; n++) {
@@ -252,18 +323,20 @@ void clear_padding(const Recurrence* a, int text) {
     }
 }
 
-void recur(const Recurrence* a) {
+template <class Number>
+void recur_in(const Recurrence* a) {
     const bool lstm = a->gates == 4;
     const int across = lstm ? WIDTH : BLOCK;  // units in a column block
     const int blocks = (a->units + across - 1) / across, width = blocks * across;
     const int64_t packed = static_cast<int64_t>(blocks) * BLOCK;
 
     Room<float> cell(lstm ? static_cast<int64_t>(a->texts) * width : 0), zero(width);
-    Room<const float*> before(a->texts), pre(a->texts);
+    typename Number::Rows before(a->texts, a->units);
+    Room<const float*> pre(a->texts);
     Room<Place> place(a->texts);
     for (int r = 0; r < a->texts; r++) {
         const int64_t text = a->order[r];
-        before[r] = a->hidden_state ? a->hidden_state + text * a->units : zero.at;
+        before.set(r, a->hidden_state ? a->hidden_state + text * a->units : zero.at);
         place[r].cell = lstm ? &cell[static_cast<int64_t>(r) * width] : nullptr;
         if (lstm && a->cell_state)
             std::memcpy(place[r].cell, a->cell_state + text * a->units, a->units * sizeof(float));
@@ -281,12 +354,12 @@ void recur(const Recurrence* a) {
         }
         const auto start = [&](int r, int block) { return pre[r] + block * BLOCK; };
         if (lstm)
-            sweep(a->weights, a->units, blocks, active, before.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, before.at.at, start,
                   [&](int r, int block, const float* z) { lstm_cell(a, place[r], block, z); });
         else
-            sweep(a->weights, a->units, blocks, active, before.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, before.at.at, start,
                   [&](int r, int block, const float* z) { rnn_cell(a, place[r], block, z); });
-        for (int r = 0; r < active; r++) before[r] = place[r].hidden;
+        for (int r = 0; r < active; r++) before.set(r, place[r].hidden);
     }
     for (int r = 0; r < a->texts; r++) {
         if (lstm && a->last_cell_state)
@@ -294,6 +367,8 @@ void recur(const Recurrence* a) {
         clear_padding(a, r);
     }
 }
+
+void recur(const Recurrence* a) { a->bfloat16 ? recur_in<BFloat16>(a) : recur_in<Float32>(a); }
 
 // Written apart from all that it is there to check: one row after another, the widened weights times every step.
 void exact(const Exact* a) {
@@ -318,6 +393,9 @@ void exact(const Exact* a) {
 
 bool runs_here() {
 #if defined(__AVX512F__)
+#if defined(__AVX512BF16__)
+    if (!__builtin_cpu_supports("avx512bf16")) return false;
+#endif
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq");
 #elif defined(__AVX2__)

@@ -3,7 +3,8 @@
 // A *column block* is four vectors of WIDTH floats that are computed together: for an LSTM the gates i, f, g, o of WIDTH
 // units, for an RNN four times WIDTH units. Weights are packed as [block][depth][4][WIDTH], so that a block's sums stay
 // in registers while its weights stream by. Rows of preactivations are packed as [block][4][WIDTH]; units that only fill
-// up a vector have zero weights.
+// up a vector have zero weights. In bfloat16 they are packed as [block][pair][4][WIDTH]: of the n pairs of a depth of 2n or
+// 2n - 1, pair k holds the weight of input k in its low half and that of input n + k in its high one.
 #pragma once
 #include <cstdint>
 
@@ -24,11 +25,12 @@ struct Target {
 // out[row] = start[row] + W in[row], for the rows named.
 struct Projection {
     int32_t depth, blocks;      // inputs a row; column blocks of the output
+    int32_t bfloat16;           // whether the weights are
     int64_t count;              // of rows
     const int64_t* rows;        // which rows of `input` and `out`; NULL: 0 .. count - 1
     const float* input;         // rows input_stride apart
     int64_t input_stride;
-    const float* weights;       // packed
+    const void* weights;        // packed
     const float* bias;          // packed row that every sum starts from; NULL: from what `out` holds
     float* out;                 // packed rows, out_stride apart
     int64_t out_stride;
@@ -49,10 +51,11 @@ struct Gather {
 // plain rows of `units` floats in reading order. Rows beyond a text's length are set to zero.
 struct Recurrence {
     int32_t gates, units, texts, time;  // gates: 4 LSTM, 1 RNN
-    int32_t reverse, recorded;          // tensors written to `record`: 0, 5 or 9 (LSTM), 0 or 1 (RNN)
+    int32_t bfloat16, reverse;
+    int32_t recorded;                   // tensors written to `record`: 0, 5 or 9 (LSTM), 0 or 1 (RNN)
     const int64_t* lengths;             // [texts]
     const int64_t* order;               // [texts], longest first
-    const float* weights;               // packed, depth = units
+    const void* weights;                // packed, depth = units
     const float* preactivations;        // packed rows
     float* out;                         // h_t, rows out_stride apart
     int64_t out_stride;

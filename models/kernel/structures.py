@@ -6,7 +6,7 @@ from typing import Any
 
 class Projection(Structure):
     _fields_ = [
-        ("depth", c_int32), ("blocks", c_int32), ("count", c_int64), ("rows", c_void_p),
+        ("depth", c_int32), ("blocks", c_int32), ("bfloat16", c_int32), ("count", c_int64), ("rows", c_void_p),
         ("input", c_void_p), ("input_stride", c_int64), ("weights", c_void_p), ("bias", c_void_p),
         ("out", c_void_p), ("out_stride", c_int64),
     ]  # fmt: skip
@@ -21,8 +21,8 @@ class Gather(Structure):
 
 class Recurrence(Structure):
     _fields_ = [
-        ("gates", c_int32), ("units", c_int32), ("texts", c_int32), ("time", c_int32), ("reverse", c_int32),
-        ("recorded", c_int32), ("lengths", c_void_p), ("order", c_void_p), ("weights", c_void_p),
+        ("gates", c_int32), ("units", c_int32), ("texts", c_int32), ("time", c_int32), ("bfloat16", c_int32),
+        ("reverse", c_int32), ("recorded", c_int32), ("lengths", c_void_p), ("order", c_void_p), ("weights", c_void_p),
         ("preactivations", c_void_p), ("out", c_void_p), ("out_stride", c_int64), ("record", c_void_p),
         ("record_stride", c_int64), ("hidden_state", c_void_p), ("cell_state", c_void_p), ("last_cell_state", c_void_p),
     ]  # fmt: skip

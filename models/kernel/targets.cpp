@@ -3,8 +3,8 @@
 
 extern const Target generic;
 #ifdef HAS_X86
-extern const Target avx512, avx2;
-static const Target* const targets[] = {&avx512, &avx2, &generic};
+extern const Target avx512bf16, avx512, avx2;
+static const Target* const targets[] = {&avx512bf16, &avx512, &avx2, &generic};
 #else
 static const Target* const targets[] = {&generic};
 #endif

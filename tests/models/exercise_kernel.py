@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
-from models.kernel import EXACT_STEPS, Kernel, available
+from models.kernel import EXACT_STEPS, Kernel, Precision, available
 
 
-def exercise(kernel: Kernel, gates: int, units: int, depth: int, lengths: list[int], reverse: bool) -> None:
+def exercise(
+    kernel: Kernel, gates: int, units: int, depth: int, lengths: list[int], reverse: bool, precision: Precision
+) -> None:
     batch, time = len(lengths), max(lengths)
     packed = kernel.packed(gates, units)
     table, bias = torch.randn(5, packed), torch.randn(packed)
@@ -20,13 +22,17 @@ def exercise(kernel: Kernel, gates: int, units: int, depth: int, lengths: list[i
     rows = (torch.arange(time) < n[:, None]).view(-1).nonzero()[:, 0]
     kernel.gather([table, table], [ids, ids], bias, pre, rows)
     kernel.project(
-        torch.randn(batch * time, depth), kernel.pack(torch.randn(gates * units, depth), gates), None, pre, rows
+        torch.randn(batch * time, depth),
+        kernel.pack(torch.randn(gates * units, depth), gates, precision),
+        None,
+        pre,
+        rows,
     )
     out = torch.empty(batch, time, 2 * units)[:, :, units:]
     record = torch.empty(9 if gates == 4 else 1, batch, time, units)
     state = torch.zeros(batch, units), torch.zeros(batch, units)
     order = torch.argsort(n, descending=True, stable=True)
-    weights = kernel.pack(torch.randn(gates * units, units) / 10, gates)
+    weights = kernel.pack(torch.randn(gates * units, units) / 10, gates, precision)
     for recorded in (None, record[:5] if gates == 4 else record, record):
         kernel.recur(gates, reverse, n, order, weights, pre, out, recorded, state, torch.empty(batch, units))
     assert out.isfinite().all()
@@ -45,7 +51,8 @@ def main() -> None:
             for units in (1, 7, 16, 65):
                 for lengths in ([1], [3], [5, 1, 2], [2, 7, 7, 1, 4, 6, 3, 5, 2, 1, 7, 7, 4]):
                     for reverse in (False, True):
-                        exercise(kernel, gates, units, 9, lengths, reverse)
+                        exercise(kernel, gates, units, 9, lengths, reverse, "float32")
+                        exercise(kernel, gates, units, 9, lengths, reverse, "bfloat16")
     assert len(kernels) > 0
     print("every target was exercised")
 

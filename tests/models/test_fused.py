@@ -9,7 +9,7 @@ import torch
 from models.checkpoint import load_checkpoint
 from models.fused import Buffers, FusedRunner
 from models.inspection import Inspection
-from models.kernel import available
+from models.kernel import KernelUnavailable, Precision, available
 from models.predictor import Predictor
 from models.tables import candidates, tabulate
 
@@ -22,8 +22,10 @@ pytestmark = pytest.mark.skipif(not KERNELS, reason="the fused recurrence was no
 CPU = torch.device("cpu")
 
 
-def fused(folder: Path, kernel: str = "auto") -> tuple[Predictor, FusedRunner]:
-    predictor = Predictor(load_checkpoint(folder), CPU, kernel=kernel)
+def fused(
+    folder: Path, kernel: str = "auto", precision: Precision = "float32", threads: int = 1
+) -> tuple[Predictor, FusedRunner]:
+    predictor = Predictor(load_checkpoint(folder), CPU, kernel=kernel, precision=precision, threads=threads)
     assert isinstance(predictor.runner, FusedRunner)
     return predictor, predictor.runner
 
@@ -50,9 +52,10 @@ def test_the_fused_runner_says_what_torchs_says(kernel: str, name: str, budget: 
             assert np.abs(values - b.inside.tensors[tensor]).max() < 1e-5, tensor
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["zh-sentiment-lstm", "zh-sentiment-rnn", "zh-sentiment-bilstm", "en-ner-bilstm"])
-def test_an_answer_is_bit_for_bit_the_same_in_any_company(name: str) -> None:
-    predictor, _ = fused(SHIPPED / name)
+def test_an_answer_is_bit_for_bit_the_same_in_any_company(name: str, precision: Precision) -> None:
+    predictor, _ = fused(SHIPPED / name, precision=precision)
     text = (
         "酒店服务一点也不好，房间很脏。" if name.startswith("zh") else "John Smith from Google doesn't live in London."
     )
@@ -71,6 +74,43 @@ def test_an_answer_is_bit_for_bit_the_same_in_any_company(name: str) -> None:
         assert alone.inside is not None
         for tensor, values in alone.inside.tensors.items():
             assert np.array_equal(found.inside.tensors[tensor], values), tensor
+
+
+@pytest.mark.parametrize("name", ["zh-ner-bilstm", "tiny-en-bilstm"])
+def test_directions_side_by_side_say_what_they_say_in_turn(
+    name: str, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = (SHIPPED if (SHIPPED / name).exists() else weights_dir) / name
+    texts = [text * 10 for text in TEXTS]
+    in_turn = fused(folder)[0].predict(texts, Inspection())
+    monkeypatch.setattr("models.fused._WORTH_A_THREAD", 0)
+    predictor, runner = fused(folder, threads=2)
+    together = predictor.predict(texts, Inspection())
+    assert runner._beside is not None
+    assert runner._beside._threads
+    for a, b in zip(together, in_turn, strict=True):
+        assert np.array_equal(a.logits, b.logits)
+        assert a.inside is not None
+        assert b.inside is not None
+        assert all(np.array_equal(values, b.inside.tensors[name]) for name, values in a.inside.tensors.items())
+
+
+@pytest.mark.parametrize("name", ["zh-sentiment-lstm", "zh-ner-bilstm", "zh-sentiment-rnn"])
+def test_in_bfloat16_the_certificate_tells_the_true_error(name: str) -> None:
+    text = "酒店服务一点也不好，房间很脏，中国女排在北京战胜了巴西队。"
+    exact, rounded = (fused(SHIPPED / name, precision=p)[0] for p in ("float32", "bfloat16"))
+    said, meant = rounded.predict([text], Inspection())[0], exact.predict([text], Inspection())[0]
+    assert said.inside is not None
+    assert meant.inside is not None
+    assert (said.inside.certificate.dtype, meant.inside.certificate.dtype) == ("bfloat16", "float32")
+    assert 1e-5 < said.inside.certificate.recurrence_max_abs_error < 5e-2
+    assert meant.inside.certificate.recurrence_max_abs_error < 1e-5
+    assert 0 < np.abs(said.logits - meant.logits).max() < 0.1
+
+
+def test_bfloat16_without_a_fused_kernel_is_told(weights_dir: Path) -> None:
+    with pytest.raises(KernelUnavailable, match="bfloat16 is the fused kernel's, and tiny-zh-lstm runs on torch's"):
+        fused(weights_dir / "tiny-zh-lstm", "torch", "bfloat16")
 
 
 def test_tables_take_the_largest_gain_first_and_no_more_than_they_may(weights_dir: Path) -> None:

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.cells import CellWeights, lstm_step, rnn_step
-from models.kernel import LIBRARY, Kernel, KernelUnavailable, available, choose
+from models.kernel import LIBRARY, Kernel, KernelUnavailable, Precision, available, choose
 
 ROOT = Path(__file__).parents[2]
 KERNELS = available()
 pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="the fused recurrence was not built: no compiler")
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.name)
+each_precision = pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 CELLS = {"lstm": 4, "rnn": 1}
 
 
@@ -40,24 +41,28 @@ def run(
     reverse: bool = False,
     record: bool = True,
     state: tuple[Tensor, Tensor | None] | None = None,
+    precision: Precision = "float32",
 ) -> dict[str, Tensor]:
     """What the kernel says, by name: [batch, time, unit]."""
     batch, time, units = x.shape[0], x.shape[1], w.units
     gates = w.weight_hh.shape[0] // units
     pre = torch.full((batch * time, kernel.packed(gates, units)), float("nan"))
-    kernel.project(
-        x.reshape(batch * time, -1), kernel.pack(w.weight_ih, gates), kernel.pack_row(w.bias_ih + w.bias_hh, gates), pre
-    )
+    ih, hh = (kernel.pack(weight, gates, precision) for weight in (w.weight_ih, w.weight_hh))
+    kernel.project(x.reshape(batch * time, -1), ih, kernel.pack_row(w.bias_ih + w.bias_hh, gates), pre)
     out = torch.full((batch, time, units), float("nan"))
     recorded = torch.full((9 if gates == 4 else 1, batch, time, units), float("nan")) if record else None
     n = torch.tensor(lengths)
     order, last = torch.argsort(n, descending=True, stable=True), torch.empty(batch, units)
-    kernel.recur(gates, reverse, n, order, kernel.pack(w.weight_hh, gates), pre, out, recorded, state, last)
+    kernel.recur(gates, reverse, n, order, hh, pre, out, recorded, state, last)
     names = ["input_gate", "forget_gate", "cell_gate", "output_gate", "cell_state", "z_i", "z_f", "z_g", "z_o"]
     found = {"hidden_state": out}
     if recorded is not None:
         found |= dict(zip(names if gates == 4 else ["z"], recorded, strict=True))
     return found | ({"last": last} if gates == 4 else {})
+
+
+def as_bfloat16(x: Tensor) -> Tensor:
+    return x.bfloat16().float()
 
 
 def step_loop(w: CellWeights, x: Tensor, length: int, reverse: bool) -> dict[str, Tensor]:
@@ -103,11 +108,14 @@ def test_ten_thousand_steps_stay_exact(kernel: Kernel, cell: str) -> None:
 
 
 @each_kernel
+@each_precision
 @pytest.mark.parametrize("cell", CELLS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, data: st.DataObject) -> None:
+def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, precision: Precision, data: st.DataObject) -> None:
     """From the same state, within 2e-6 * max(1, |c|, s): denormals, huge preactivations, states of any size.
+
+    In bfloat16 it is the step of the rounded weights, input and state that is met so closely.
 
     s: the largest sum over a unit's row of |w x| + |w h| + |b|, over 16. What float32 loses of a forget gate's sum comes
     back in c times |c_{t-1}|, whatever the order of summation; so beyond |c_{t-1}| = 8, s counts |c_{t-1}| / 8 times.
@@ -122,7 +130,10 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, data: st.Da
     )  # fmt: skip
     x, h = torch.randn(1, 1, depth, generator=make) * size, torch.rand(1, units, generator=make) * 2 - 1
     c = torch.randn(1, units, generator=make) * min(size, 100.0)
-    found = run(kernel, w, x, [1], state=(h, c if gates == 4 else None))
+    found = run(kernel, w, x, [1], state=(h, c if gates == 4 else None), precision=precision)
+    if precision == "bfloat16":
+        x, h = as_bfloat16(x), as_bfloat16(h)
+        w = CellWeights(as_bfloat16(w.weight_ih), as_bfloat16(w.weight_hh), w.bias_ih, w.bias_hh)
     exact, wide = w.to(torch.float64), x[0].double()
     s = (
         exact.weight_ih.abs() @ wide[0].abs() + exact.weight_hh.abs() @ h[0].double().abs() + exact.bias_ih.abs()
@@ -143,17 +154,20 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, data: st.Da
 @each_kernel
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_text_is_bit_for_bit_the_same_in_any_company(kernel: Kernel, cell: str, reverse: bool) -> None:
+@each_precision
+def test_a_text_is_bit_for_bit_the_same_in_any_company(
+    kernel: Kernel, cell: str, reverse: bool, precision: Precision
+) -> None:
     make = np.random.default_rng(3)
     w = weights_of(CELLS[cell], 40, 8)
     text = torch.randn(1, 30, 8, generator=torch.Generator().manual_seed(3))
-    alone = run(kernel, w, text, [30], reverse)
+    alone = run(kernel, w, text, [30], reverse, precision=precision)
     for companions in range(1, 64):
         others = torch.from_numpy(make.standard_normal((companions, 37, 8)).astype(np.float32))
         lengths = [int(n) for n in make.integers(1, 38, companions)]
         place = int(make.integers(0, companions + 1))
         x = torch.cat([others[:place], torch.nn.functional.pad(text, (0, 0, 0, 7)), others[place:]])
-        found = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse)
+        found = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse, precision=precision)
         for name, values in alone.items():
             mine = found[name][place] if name == "last" else found[name][place, :30]
             assert torch.equal(mine, values[0]), name
@@ -161,21 +175,25 @@ def test_a_text_is_bit_for_bit_the_same_in_any_company(kernel: Kernel, cell: str
 
 @each_kernel
 @pytest.mark.parametrize("cell", CELLS)
-def test_recording_changes_no_bit(kernel: Kernel, cell: str) -> None:
+@each_precision
+def test_recording_changes_no_bit(kernel: Kernel, cell: str, precision: Precision) -> None:
     w, x = weights_of(CELLS[cell], 33, 4), torch.randn(5, 20, 4)
     lengths = [20, 3, 11, 20, 1]
-    recorded, plain = (run(kernel, w, x, lengths, record=record)["hidden_state"] for record in (True, False))
+    recorded, plain = (
+        run(kernel, w, x, lengths, record=record, precision=precision)["hidden_state"] for record in (True, False)
+    )
     assert torch.equal(recorded, plain)
 
 
 @each_kernel
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_text_read_in_two_parts_is_the_whole(kernel: Kernel, cell: str) -> None:
+@each_precision
+def test_a_text_read_in_two_parts_is_the_whole(kernel: Kernel, cell: str, precision: Precision) -> None:
     w, x = weights_of(CELLS[cell], 20, 4), torch.randn(3, 12, 4)
-    whole = run(kernel, w, x, [12, 12, 12])
-    first = run(kernel, w, x[:, :5].contiguous(), [5, 5, 5])
+    whole = run(kernel, w, x, [12, 12, 12], precision=precision)
+    first = run(kernel, w, x[:, :5].contiguous(), [5, 5, 5], precision=precision)
     state = (first["hidden_state"][:, -1].contiguous(), first.get("last"))
-    second = run(kernel, w, x[:, 5:].contiguous(), [7, 7, 7], state=state)
+    second = run(kernel, w, x[:, 5:].contiguous(), [7, 7, 7], state=state, precision=precision)
     assert torch.equal(torch.cat([first["hidden_state"], second["hidden_state"]], 1), whole["hidden_state"])
 
 
@@ -199,6 +217,30 @@ def test_project_is_the_product(kernel: Kernel, outputs: int, count: int) -> Non
     kernel.project(x, kernel.pack(w, 1), None, twice, some)
     assert (twice[some, :outputs] - (2 * exact - b.double())[some]).abs().max() < 2e-5
     assert torch.equal(twice[1::2], out[1::2])
+
+
+@each_kernel
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("units", [1, 17, 64, 101])
+def test_bfloat16_stays_near_the_float64_loop(kernel: Kernel, cell: str, units: int) -> None:
+    lengths = [40, 7]
+    w = weights_of(CELLS[cell], units, 6, units)
+    x = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(1))
+    found = run(kernel, w, x, lengths, precision="bfloat16")
+    for b, n in enumerate(lengths):
+        for name, exact in step_loop(w, x[b], n, False).items():
+            assert 1e-7 < (found[name][b, :n] - exact).abs().max() < 5e-2, name
+
+
+@each_kernel
+def test_numbers_are_rounded_to_bfloat16_as_torch_rounds_them(kernel: Kernel) -> None:
+    """Ties to even, infinities and NaN included; through a product with 1, which keeps the rounded input."""
+    x = torch.cat([torch.randn(200), torch.tensor([1.00390625, 1.01171875, 3.3895314e38, float("inf"), float("nan")])])
+    out = torch.empty(len(x), kernel.packed(1, 1))
+    one = kernel.pack(torch.ones(1, 1), 1, "bfloat16")
+    kernel.project(x[:, None].contiguous(), one, torch.zeros(kernel.packed(1, 1)), out)
+    assert torch.equal(out[:-1, 0], as_bfloat16(x)[:-1])
+    assert out[-1, 0].isnan()
 
 
 @each_kernel
