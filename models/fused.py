@@ -10,11 +10,11 @@ In bfloat16 the products with W_hh, and those with W_ih that are not looked up, 
 all sums stay float32.
 """
 
-import functools
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from .cells import GATES, CellWeights, Preactivates
 from .encoder import Pass
 from .features import Embedding, FeatureIds, FeatureKind
-from .kernel import EXACT_STEPS, Kernel, Precision
+from .kernel import EXACT_STEPS, Kernel, LookUp, Precision
 from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations, Recurrence
 from .runner import Activations, Recording
@@ -58,6 +58,17 @@ class Buffers:
             self._kept += size
 
 
+@dataclass(frozen=True)
+class Incoming:
+    """W_ih x_t + b of one recurrence: a product, a look-up, or the product and on top of it the look-up.
+
+    product: fills packed rows [batch * time, packed].
+    """
+
+    product: Callable[[Tensor], None] | None
+    look_up: LookUp | None = None
+
+
 class FusedLayer:
     """One recurrence with packed weights."""
 
@@ -74,10 +85,17 @@ class FusedLayer:
         return self.kernel.pack(weight, self.gates, self.precision)
 
     def run(
-        self, preactivations: Tensor, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
+        self, incoming: Incoming, pre: Tensor | None, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
     ) -> LayerActivations:
-        """preactivations [batch * time, packed] -> out [batch, time, unit], and what `record` holds, by name."""
-        self.kernel.recur(self.gates, self.reverse, lengths, order, self.weight_hh, preactivations, out, record)
+        """out [batch, time, unit] is filled, and what `record` holds is told by name.
+
+        pre [batch * time, packed]: memory for the product, where there is one.
+        """
+        if incoming.product and pre is not None:
+            incoming.product(pre)
+        self.kernel.recur(
+            self.gates, self.reverse, lengths, order, self.weight_hh, pre, out, record, look_up=incoming.look_up
+        )
         if record is None:
             return {"hidden_state": out}
         before = [f"{name}_preactivation" for name in GATES]
@@ -137,14 +155,16 @@ class InputProjection:
         of = {f.kind: part for f, part in zip(features, parts, strict=True)}
         return torch.cat([of[kind] for kind in kinds], dim=1)
 
-    def run(self, ids: FeatureIds, rest: Tensor | None, rows: Tensor | None, out: Tensor) -> None:
-        """out [batch * time, packed] in `rows`; rest [batch * time, input]: x_t of the features not looked up."""
-        kernel, bias = self.layer.kernel, self.layer.bias
+    def of(self, ids: FeatureIds, rest: Tensor | None, rows: Tensor | None) -> Incoming:
+        """rest [batch * time, input]: x_t of the features not looked up; rows: those of it that hold a token."""
+        kernel, bias, weights = self.layer.kernel, self.layer.bias, self.weights
+        look_up = None
         if self.tables:
             looked_up = [ids[kind].reshape(-1) for kind in self.tables]
-            kernel.gather(list(self.tables.values()), looked_up, bias, out, rows)
-        if rest is not None and self.weights is not None:
-            kernel.project(rest, self.weights, None if self.tables else bias, out, rows)
+            look_up = LookUp(list(self.tables.values()), looked_up, bias)
+        if rest is None or weights is None:
+            return Incoming(None, look_up)
+        return Incoming(lambda pre: kernel.project(rest, weights, bias, pre, rows), look_up)
 
 
 class FusedRunner:
@@ -185,37 +205,31 @@ class FusedRunner:
         inputs = [] if x is None else [x]
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
-        above = self._layer_0(ids, rows)
+        incoming = self._layer_0(ids, rows)
         for n, layers in enumerate(self.layers):
             out = self.buffers.take(batch, time, len(layers) * self.units)
             halves = torch.split(out, self.units, dim=2)
             runs = [
-                self._direction(layer, lengths, order, halves[d], recording, functools.partial(above, d))
-                for d, layer in enumerate(layers)
+                self._direction(layer, of, lengths, order, half, recording)
+                for layer, of, half in zip(layers, incoming, halves, strict=True)
             ]
             activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
             states.append(halves)
             if n + 1 < len(self.layers):
                 inputs += [out] if inputs else []
-                above = self._later_layer(n + 1, out.view(batch * time, -1), rows)
+                incoming = self._later_layer(n + 1, out.view(batch * time, -1), rows)
         run = Pass(tuple(inputs), tuple(states), lengths)
         return run, None if recording == "nothing" else activations
 
     def _direction(
-        self, layer: FusedLayer, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording,
-        project: Callable[[Tensor], None],
-    ) -> Callable[[], LayerActivations]:  # fmt: skip
-        """What is left to do of one layer in one direction once its memory is there; project fills preactivations."""
+        self, layer: FusedLayer, incoming: Incoming, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording
+    ) -> Callable[[], LayerActivations]:
+        """What is left to do of one layer in one direction once its memory is there."""
         batch, time, units = out.shape
-        pre = self.buffers.take(batch * time, layer.packed)
+        pre = self.buffers.take(batch * time, layer.packed) if incoming.product else None
         tensors = layer.tensors(recording)
         record = self.buffers.take(tensors, batch, time, units) if tensors else None
-
-        def run() -> LayerActivations:
-            project(pre)
-            return layer.run(pre, lengths, order, out, record)
-
-        return run
+        return lambda: layer.run(incoming, pre, lengths, order, out, record)
 
     def _side_by_side(self, runs: list[Callable[[], LayerActivations]], work: int) -> list[LayerActivations]:
         """All directions' results; work: multiplications of each."""
@@ -243,17 +257,21 @@ class FusedRunner:
         out = out[:, : self.network.architecture.outputs]
         return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
 
-    def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> Callable[[int, Tensor], None]:
+    def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
+        """What enters each direction."""
         embedding, rest = self.network.embedding, None
         kinds = self.inputs[0].rest
         if kinds:
             parts = [embedding.mean(kind, ids) for kind in kinds]
             rest = (torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]).flatten(0, 1)
-        return lambda d, out: self.inputs[d].run(ids, rest, rows, out)
+        return [projection.of(ids, rest, rows) for projection in self.inputs]
 
-    def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> Callable[[int, Tensor], None]:
-        layers, weights = self.layers[n], self.projections[n - 1]
-        return lambda d, out: self._kernel.project(x, weights[d], layers[d].bias, out, rows)
+    def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> list[Incoming]:
+        def product(weights: Tensor, bias: Tensor) -> Callable[[Tensor], None]:
+            return lambda pre: self._kernel.project(x, weights, bias, pre, rows)
+
+        pairs = zip(self.projections[n - 1], self.layers[n], strict=True)
+        return [Incoming(product(weights, layer.bias)) for weights, layer in pairs]
 
 
 def _rows(lengths: Tensor, time: int) -> Tensor | None:

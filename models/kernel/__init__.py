@@ -6,14 +6,17 @@ units after another, filled up with zeros to whole column blocks of four vectors
 """
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, c_int32, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .structures import Exact, Gather, Pool, Projection, Recurrence, Target
+from . import structures
+from .structures import Exact, Pool, Projection, Recurrence, Target
 
 Precision = Literal["float32", "bfloat16"]  # of packed weights
 EXACT_STEPS = 8  # that are computed in float64 at once
@@ -48,6 +51,25 @@ def choose(name: str, library: Path | None = None) -> "Kernel | None":
     if name not in there:
         raise KernelUnavailable(f"the kernel {name} cannot run here: allowed are auto, {', '.join(there)} and torch")
     return there[name]
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """A part of preactivations that is looked up: bias + sum of tables[n][ids[n][row]] for row batch * time.
+
+    tables packed [id, packed]; ids int64 [batch * time]; bias packed.
+    """
+
+    tables: Sequence[Tensor]
+    ids: Sequence[Tensor]
+    bias: Tensor
+
+    def structure(self) -> structures.LookUp:
+        many = c_void_p * len(self.tables)
+        table, ids = many(*map(_at, self.tables)), many(*map(_at, self.ids))
+        its = structures.LookUp(len(self.tables), _at(self.bias), ctypes.addressof(table), ctypes.addressof(ids))
+        its.arrays = table, ids  # they live as long as what points to them
+        return its
 
 
 class Kernel:
@@ -99,19 +121,6 @@ class Kernel:
         )  # fmt: skip
         self._target.project(its)
 
-    def gather(
-        self, tables: list[Tensor], ids: list[Tensor], bias: Tensor, out: Tensor, rows: Tensor | None = None
-    ) -> None:
-        """out[row] = bias + sum of tables[n][ids[n][row]]; tables [id, packed], ids int64 [row], out [row, packed]."""
-        many = c_void_p * len(tables)
-        count = out.shape[0] if rows is None else len(rows)
-        table_at, ids_at = many(*map(_at, tables)), many(*map(_at, ids))
-        its = Gather(
-            packed=out.shape[1], tables=len(tables), count=count, rows=_at(rows), bias=_at(bias),
-            table=ctypes.addressof(table_at), ids=ctypes.addressof(ids_at), out=_at(out),
-        )  # fmt: skip
-        self._target.gather(its)
-
     def recur(
         self,
         gates: int,
@@ -119,16 +128,17 @@ class Kernel:
         lengths: Tensor,
         order: Tensor,
         weights: Tensor,
-        preactivations: Tensor,
+        preactivations: Tensor | None,
         out: Tensor,
         record: Tensor | None = None,
         state: tuple[Tensor, Tensor | None] | None = None,
         last_cell_state: Tensor | None = None,
+        look_up: LookUp | None = None,
     ) -> None:
         """One layer in one direction over a padded batch.
 
         Args: lengths int64 [batch]; order int64 [batch], longest first; weights packed W_hh; preactivations
-              [batch * time, packed], W_ih x_t + b; out [batch, time, unit], a view whose rows may lie apart; record
+              [batch * time, packed], W_ih x_t + b, to which `look_up` is added; at least one of the two; out [batch, time, unit], a view whose rows may lie apart; record
               [tensor, batch, time, unit]: i, f, g, o, c and perhaps z_i, z_f, z_g, z_o (an RNN: z); state (h, c), each
               [batch, unit], to start from; last_cell_state [batch, unit] is written to.
         """
@@ -138,8 +148,9 @@ class Kernel:
         its = Recurrence(
             gates=gates, units=units, texts=batch, time=time, bfloat16=_is_paired(weights), reverse=int(reverse),
             recorded=recorded, lengths=_at(lengths), order=_at(order), weights=_at(weights),
-            preactivations=_at(preactivations), out=_at(out), out_stride=out.stride(1), record=_at(record),
-            record_stride=stride, hidden_state=_at(h), cell_state=_at(c), last_cell_state=_at(last_cell_state),
+            preactivations=_at(preactivations), look_up=look_up and ctypes.pointer(look_up.structure()), out=_at(out),
+            out_stride=out.stride(1), record=_at(record), record_stride=stride, hidden_state=_at(h), cell_state=_at(c),
+            last_cell_state=_at(last_cell_state),
         )  # fmt: skip
         self._target.recur(its)
 

@@ -251,19 +251,6 @@ void project_in(const Projection* p) {
 
 void project(const Projection* p) { p->bfloat16 ? project_in<BFloat16>(p) : project_in<Float32>(p); }
 
-void gather(const Gather* g) {
-    for (int64_t n = 0; n < g->count; n++) {
-        const int64_t row = g->rows ? g->rows[n] : n;
-        float* out = g->out + row * g->packed;
-        const float* first = g->table[0] + g->ids[0][row] * g->packed;
-        for (int c = 0; c < g->packed; c += WIDTH) store(out + c, load(g->bias + c) + load(first + c));
-        for (int t = 1; t < g->tables; t++) {
-            const float* looked_up = g->table[t] + g->ids[t][row] * g->packed;
-            for (int c = 0; c < g->packed; c += WIDTH) store(out + c, load(out + c) + load(looked_up + c));
-        }
-    }
-}
-
 // Mean and maximum of each text's own rows, in reading order: [text][2 * width].
 void pool(const Pool* p) {
     for (int64_t text = 0; text < p->texts; text++) {
@@ -314,6 +301,22 @@ __attribute__((noinline)) void rnn_cell(const Recurrence* a, const Place& at, in
     }
 }
 
+// sum = what is there already, or the bias, and this row's row of each table.
+void look_up(const LookUp* l, int64_t row, const float* there, int64_t packed, float* sum) {
+    const float* first = l->table[0] + l->ids[0][row] * packed;
+    for (int64_t c = 0; c < packed; c += WIDTH) store(sum + c, load((there ? there : l->bias) + c) + load(first + c));
+    for (int t = 1; t < l->tables; t++) {
+        const float* next = l->table[t] + l->ids[t][row] * packed;
+        for (int64_t c = 0; c < packed; c += WIDTH) store(sum + c, load(sum + c) + load(next + c));
+    }
+}
+
+// A table is far larger than a cache: its rows are on their way while the step before them is computed.
+void fetch(const LookUp* l, int64_t row, int64_t packed) {
+    for (int t = 0; t < l->tables; t++)
+        for (int64_t c = 0; c < packed; c += 16) __builtin_prefetch(l->table[t] + l->ids[t][row] * packed + c);
+}
+
 void clear_padding(const Recurrence* a, int text) {
     for (int64_t t = a->lengths[text]; t < a->time; t++) {
         const int64_t row = static_cast<int64_t>(text) * a->time + t;
@@ -333,6 +336,7 @@ void recur_in(const Recurrence* a) {
     Room<float> cell(lstm ? static_cast<int64_t>(a->texts) * width : 0), zero(width);
     typename Number::Rows before(a->texts, a->units);
     Room<const float*> pre(a->texts);
+    Room<float> sums(a->look_up ? a->texts * packed : 0);
     Room<Place> place(a->texts);
     for (int r = 0; r < a->texts; r++) {
         const int64_t text = a->order[r];
@@ -346,9 +350,14 @@ void recur_in(const Recurrence* a) {
         while (active > 0 && a->lengths[a->order[active - 1]] <= step) active--;
         if (active == 0) break;
         for (int r = 0; r < active; r++) {
-            const int64_t text = a->order[r], t = a->reverse ? a->lengths[text] - 1 - step : step;
-            const int64_t row = text * a->time + t;
-            pre[r] = a->preactivations + row * packed;
+            const int64_t text = a->order[r], length = a->lengths[text];
+            const int64_t row = text * a->time + (a->reverse ? length - 1 - step : step);
+            pre[r] = a->preactivations ? a->preactivations + row * packed : nullptr;
+            if (a->look_up) {
+                look_up(a->look_up, row, pre[r], packed, &sums[r * packed]);
+                pre[r] = &sums[r * packed];
+                if (step + 1 < length) fetch(a->look_up, row + (a->reverse ? -1 : 1), packed);
+            }
             place[r].hidden = a->out + row * a->out_stride;
             place[r].record = a->recorded ? a->record + row * a->units : nullptr;
         }
@@ -408,4 +417,4 @@ bool runs_here() {
 }  // namespace
 
 extern const Target TARGET;
-const Target TARGET = {NAME(TARGET), WIDTH, runs_here, project, gather, recur, pool, exact};
+const Target TARGET = {NAME(TARGET), WIDTH, runs_here, project, recur, pool, exact};

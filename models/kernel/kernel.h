@@ -16,7 +16,6 @@ struct Target {
     int32_t width;
     bool (*runs_here)();
     void (*project)(const struct Projection*);
-    void (*gather)(const struct Gather*);
     void (*recur)(const struct Recurrence*);
     void (*pool)(const struct Pool*);
     void (*exact)(const struct Exact*);
@@ -36,15 +35,12 @@ struct Projection {
     int64_t out_stride;
 };
 
-// out[row] = bias + sum over tables of table[id[row]]: the input's part of a preactivation, looked up.
-struct Gather {
-    int32_t packed, tables;
-    int64_t count;
-    const int64_t* rows;        // NULL: 0 .. count - 1
-    const float* bias;
+// The part of preactivations that is looked up, table[id[row]] of each table, for row text * time + t.
+struct LookUp {
+    int32_t tables;
+    const float* bias;          // packed row; added where no preactivations are given
     const float* const* table;  // [tables], each of packed rows
     const int64_t* const* ids;  // [tables][row]
-    float* out;
 };
 
 // One layer in one direction over a ragged batch. A row is text * time + t; all pointers but the packed ones are to
@@ -56,7 +52,8 @@ struct Recurrence {
     const int64_t* lengths;             // [texts]
     const int64_t* order;               // [texts], longest first
     const void* weights;                // packed, depth = units
-    const float* preactivations;        // packed rows
+    const float* preactivations;        // packed rows; NULL: all is looked up
+    const struct LookUp* look_up;       // what is added to them; NULL: nothing
     float* out;                         // h_t, rows out_stride apart
     int64_t out_stride;
     float* record;                      // i, f, g, o, c and then z_i, z_f, z_g, z_o; or an RNN's z

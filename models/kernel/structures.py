@@ -12,19 +12,17 @@ class Projection(Structure):
     ]  # fmt: skip
 
 
-class Gather(Structure):
-    _fields_ = [
-        ("packed", c_int32), ("tables", c_int32), ("count", c_int64), ("rows", c_void_p), ("bias", c_void_p),
-        ("table", c_void_p), ("ids", c_void_p), ("out", c_void_p),
-    ]  # fmt: skip
+class LookUp(Structure):
+    _fields_ = [("tables", c_int32), ("bias", c_void_p), ("table", c_void_p), ("ids", c_void_p)]
 
 
 class Recurrence(Structure):
     _fields_ = [
         ("gates", c_int32), ("units", c_int32), ("texts", c_int32), ("time", c_int32), ("bfloat16", c_int32),
         ("reverse", c_int32), ("recorded", c_int32), ("lengths", c_void_p), ("order", c_void_p), ("weights", c_void_p),
-        ("preactivations", c_void_p), ("out", c_void_p), ("out_stride", c_int64), ("record", c_void_p),
-        ("record_stride", c_int64), ("hidden_state", c_void_p), ("cell_state", c_void_p), ("last_cell_state", c_void_p),
+        ("preactivations", c_void_p), ("look_up", POINTER(LookUp)), ("out", c_void_p), ("out_stride", c_int64),
+        ("record", c_void_p), ("record_stride", c_int64), ("hidden_state", c_void_p), ("cell_state", c_void_p),
+        ("last_cell_state", c_void_p),
     ]  # fmt: skip
 
 
@@ -48,6 +46,5 @@ def _function(structure: type[Structure]) -> Any:
 class Target(Structure):
     _fields_ = [
         ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)), ("project", _function(Projection)),
-        ("gather", _function(Gather)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
-        ("exact", _function(Exact)),
+        ("recur", _function(Recurrence)), ("pool", _function(Pool)), ("exact", _function(Exact)),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from models.kernel import EXACT_STEPS, Kernel, Precision, available
+from models.kernel import EXACT_STEPS, Kernel, LookUp, Precision, available
 
 
 def exercise(
@@ -20,11 +20,11 @@ def exercise(
     ids = torch.randint(5, (batch * time,))
     pre, n = torch.empty(batch * time, packed), torch.tensor(lengths)
     rows = (torch.arange(time) < n[:, None]).view(-1).nonzero()[:, 0]
-    kernel.gather([table, table], [ids, ids], bias, pre, rows)
+    look_up = LookUp([table, table], [ids, ids], bias)
     kernel.project(
         torch.randn(batch * time, depth),
         kernel.pack(torch.randn(gates * units, depth), gates, precision),
-        None,
+        bias,
         pre,
         rows,
     )
@@ -34,7 +34,9 @@ def exercise(
     order = torch.argsort(n, descending=True, stable=True)
     weights = kernel.pack(torch.randn(gates * units, units) / 10, gates, precision)
     for recorded in (None, record[:5] if gates == 4 else record, record):
-        kernel.recur(gates, reverse, n, order, weights, pre, out, recorded, state, torch.empty(batch, units))
+        for looked_up, given in ((None, pre), (look_up, pre), (look_up, None)):
+            last = torch.empty(batch, units)
+            kernel.recur(gates, reverse, n, order, weights, given, out, recorded, state, last, looked_up)
     assert out.isfinite().all()
     kernel.add_exactly(
         torch.randn(gates * units, depth),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.cells import CellWeights, lstm_step, rnn_step
-from models.kernel import LIBRARY, Kernel, KernelUnavailable, Precision, available, choose
+from models.kernel import LIBRARY, Kernel, KernelUnavailable, LookUp, Precision, available, choose
 
 ROOT = Path(__file__).parents[2]
 KERNELS = available()
@@ -244,15 +244,24 @@ def test_numbers_are_rounded_to_bfloat16_as_torch_rounds_them(kernel: Kernel) ->
 
 
 @each_kernel
-def test_gather_sums_rows_of_tables(kernel: Kernel) -> None:
-    packed = kernel.packed(4, 10)
-    tables = [torch.randn(7, packed), torch.randn(3, packed)]
-    ids = [torch.tensor([0, 6, 3, 3]), torch.tensor([2, 0, 1, 2])]
-    bias, out = torch.randn(packed), torch.full((4, packed), float("nan"))
-    kernel.gather(tables, ids, bias, out, torch.tensor([0, 1, 3]))
-    exact = bias + tables[0][ids[0]] + tables[1][ids[1]]
-    assert torch.allclose(out[[0, 1, 3]], exact[[0, 1, 3]], atol=1e-6)
-    assert out[2].isnan().all()
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("on_top", [False, True])
+def test_what_is_looked_up_is_added_as_if_it_had_been_given(
+    kernel: Kernel, cell: str, reverse: bool, on_top: bool
+) -> None:
+    make = torch.Generator().manual_seed(7)
+    gates, units, lengths = CELLS[cell], 21, torch.tensor([5, 2, 6, 6])
+    w, packed = weights_of(gates, units, 3), kernel.packed(gates, units)
+    tables = [torch.randn(rows, packed, generator=make) for rows in (7, 3)]
+    ids = [torch.randint(len(table), (24,), generator=make) for table in tables]
+    bias, given = torch.randn(packed, generator=make), torch.randn(24, packed, generator=make) if on_top else None
+    summed = (bias if given is None else given) + tables[0][ids[0]] + tables[1][ids[1]]
+    order, hh = torch.argsort(lengths, descending=True, stable=True), kernel.pack(w.weight_hh, gates)
+    looked_up, exact = torch.empty(4, 6, units), torch.empty(4, 6, units)
+    kernel.recur(gates, reverse, lengths, order, hh, given, looked_up, look_up=LookUp(tables, ids, bias))
+    kernel.recur(gates, reverse, lengths, order, hh, summed, exact)
+    assert torch.equal(looked_up, exact)
 
 
 @each_kernel
