@@ -219,7 +219,7 @@ class Analyst:
         """Re-runs of the text, each without one of its tokens; its neighbours then stand side by side."""
 
         def run(deleted: Sequence[int]) -> Pass:
-            texts = [self.predictor.from_tokens(text.text, text.tokens[:s] + text.tokens[s + 1 :]) for s in deleted]
+            texts = [self.predictor.from_tokens(text.text, text.tokens.without(s)) for s in deleted]
             ids = batch_ids([t.ids for t in texts])
             return self.predictor.runner.run(ids, torch.tensor([len(t) for t in texts]), "nothing")[0]
 

@@ -8,7 +8,7 @@ Hashed features need no vocabulary: a piece's row is its CRC-32 modulo the table
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -18,18 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .text import Token
+from .text import Token, Tokens
 from .vocabulary import PADDING, Vocabulary
 
 FeatureKind = Literal["token", "bigram", "subword", "affix", "shape"]
 
 
-def bigram_forms(tokens: Sequence[Token]) -> Iterator[str]:
+def bigram_forms(tokens: Tokens) -> list[str]:
     """``(t-1, t)`` for each t; the first token's left neighbour is written ``^``."""
-    left = "^"
-    for token in tokens:
-        yield f"{left} {token.form}"
-        left = token.form
+    return [f"{left} {form}" for left, form in zip(["^", *tokens.forms], tokens.forms, strict=False)]
 
 
 def subwords(token: Token) -> list[str]:
@@ -71,12 +68,12 @@ class Feature:
     dimension: int
     vocabulary: Vocabulary | None = field(default=None, repr=False)
 
-    def ids(self, tokens: Sequence[Token]) -> NDArray[np.int64]:
+    def ids(self, tokens: Tokens) -> NDArray[np.int64]:
         """For each token the rows that it names, at least one: [time, bag], short bags filled with `PADDING`."""
         if self.kind in _PIECES:
             return _rectangle([_buckets(self.kind, token.text, token.form, self.rows) for token in tokens])
         assert self.vocabulary is not None
-        forms = bigram_forms(tokens) if self.kind == "bigram" else (token.form for token in tokens)
+        forms = bigram_forms(tokens) if self.kind == "bigram" else tokens.forms
         return np.array(self.vocabulary.ids(forms), np.int64)[:, None]
 
 
@@ -97,7 +94,7 @@ TextIds = dict[FeatureKind, NDArray[np.int64]]  # of one text: [time, bag]
 FeatureIds = dict[FeatureKind, Tensor]  # of a padded batch: int64 [batch, time, bag]
 
 
-def text_ids(features: Sequence[Feature], tokens: Sequence[Token]) -> TextIds:
+def text_ids(features: Sequence[Feature], tokens: Tokens) -> TextIds:
     return {feature.kind: feature.ids(tokens) for feature in features}
 
 

@@ -9,7 +9,7 @@ from .analysis.reductions import Reduced
 from .certificate import Certificate
 from .features import TextIds
 from .inspection import Selection
-from .text import Token
+from .text import Tokens
 
 Array = NDArray[np.float32]
 
@@ -19,7 +19,7 @@ class Prepared:
     """A text that this model can read: its tokens and their ids."""
 
     text: str
-    tokens: tuple[Token, ...]
+    tokens: Tokens
     ids: TextIds = field(repr=False)
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class Prediction:
     logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
     """
 
-    tokens: tuple[Token, ...]
+    tokens: Tokens
     logits: Array
     scores: tuple[tuple[str, float], ...] | None = None
     entities: tuple[Entity, ...] | None = None

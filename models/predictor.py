@@ -20,7 +20,7 @@ from .kernel import KernelUnavailable, Precision, choose
 from .network import Classifier, Tagger
 from .prediction import Array, Inside, Prediction, Prefixes, Prepared
 from .runner import Activations, Recording, Runner, TorchRunner
-from .text import TOKENIZERS, Token
+from .text import TOKENIZERS, Tokens
 from .vocabulary import Vocabulary
 
 
@@ -83,14 +83,14 @@ class Predictor:
         m = self.checkpoint.manifest
         if len(text) > m.max_characters:
             raise TooManyCharacters(len(text), m.max_characters)
-        tokens = tuple(self._tokenize(text))
+        tokens = self._tokenize(text)
         if not tokens:
             raise EmptyText(index)
         if len(tokens) > m.max_tokens:
             raise TooManyTokens(len(tokens), m.max_tokens)
         return self.from_tokens(text, tokens)
 
-    def from_tokens(self, text: str, tokens: tuple[Token, ...]) -> Prepared:
+    def from_tokens(self, text: str, tokens: Tokens) -> Prepared:
         """The ids of tokens that need not be all of the text's."""
         return Prepared(text, tokens, text_ids(self.network.architecture.features, tokens))
 

@@ -11,9 +11,9 @@ Source: Unicode NFKC (UAX #15); Penn Treebank tokenisation for the English cliti
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import regex
 
@@ -55,7 +55,43 @@ class Token(NamedTuple):
     form: str
 
 
-Tokenizer = Callable[[str], list[Token]]
+class Tokens(Sequence[Token]):
+    """The tokens of one text, column by column: a prediction needs their forms alone, and most are never looked at.
+
+    text: the whole; starts, ends and forms: one entry a token.
+    """
+
+    __slots__ = ("ends", "forms", "starts", "text")
+
+    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int], forms: Sequence[str]) -> None:
+        self.text, self.starts, self.ends, self.forms = text, starts, ends, forms
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    @overload
+    def __getitem__(self, at: int) -> Token: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Tokens": ...
+    def __getitem__(self, at: int | slice) -> "Token | Tokens":
+        if isinstance(at, slice):
+            return Tokens(self.text, self.starts[at], self.ends[at], self.forms[at])
+        start, end = self.starts[at], self.ends[at]
+        return Token(self.text[start:end], start, end, self.forms[at])
+
+    def __iter__(self) -> Iterator[Token]:
+        for start, end, form in zip(self.starts, self.ends, self.forms, strict=True):
+            yield Token(self.text[start:end], start, end, form)
+
+    def without(self, at: int) -> "Tokens":
+        """All but one."""
+        starts, ends, forms = (
+            [*column[:at], *column[at + 1 :]] for column in (list(self.starts), list(self.ends), list(self.forms))
+        )
+        return Tokens(self.text, starts, ends, forms)
+
+
+Tokenizer = Callable[[str], Tokens]
 
 
 @lru_cache(maxsize=65536)
@@ -71,22 +107,38 @@ def _word_form(text: str) -> str:
     return str(_DIGIT.sub("0", _folded(text))).replace("’", "'")
 
 
-def characters(text: str) -> list[Token]:
+@lru_cache(maxsize=65536)
+def _form_alone(character: str) -> str | None:
+    """A character's form; empty for white space, None where its neighbours decide what token it lies in."""
+    if _JOINS.match(character):
+        return None
+    return "" if character.isspace() else _folded(character)
+
+
+def characters(text: str) -> Tokens:
     """``"我想吃汉堡"`` -> five tokens; an accent or a joined emoji stays with its base character."""
-    if _JOINS.search(text):
-        return [Token(m[0], m.start(), m.end(), _folded(m[0])) for m in _CHARACTER.finditer(text)]
-    return [Token(c, i, i + 1, _folded(c)) for i, c in enumerate(text) if not c.isspace()]  # the same, in half the time
+    forms = list(map(_form_alone, text))
+    if None in forms:
+        matches = list(_CHARACTER.finditer(text))
+        starts, ends = [m.start() for m in matches], [m.end() for m in matches]
+        return Tokens(text, starts, ends, [_folded(m[0]) for m in matches])
+    if all(forms):
+        return Tokens(text, range(len(text)), range(1, len(text) + 1), forms)  # type: ignore[arg-type]  # none is None
+    starts = [i for i, form in enumerate(forms) if form]
+    return Tokens(text, starts, [i + 1 for i in starts], [form for form in forms if form])
 
 
-def words(text: str) -> list[Token]:
+def words(text: str) -> Tokens:
     """``"It's good."`` -> ``It``, ``'s``, ``good``, ``.``; Chinese characters inside stand alone."""
-    out = []
+    starts, ends, forms = [], [], []
     for m in _WORD.finditer(text):
         start = m.start()
         for piece in _without_clitics(m[0]):
-            out.append(Token(piece, start, start + len(piece), _word_form(piece)))
+            starts.append(start)
+            forms.append(_word_form(piece))
             start += len(piece)
-    return out
+            ends.append(start)
+    return Tokens(text, starts, ends, forms)
 
 
 def _without_clitics(word: str) -> list[str]:

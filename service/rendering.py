@@ -18,7 +18,7 @@ from safetensors.numpy import save as safetensors_bytes
 
 from models.prediction import Entity, Inside, Prediction
 from models.predictor import Predictor
-from models.text import Token
+from models.text import Tokens
 
 from .errors import AnswerTooLarge
 from .schemas import OffsetUnit
@@ -120,11 +120,9 @@ def _entity(e: Entity, units: NDArray[np.int64] | None) -> dict[str, Any]:
     return {"label": e.label, "text": e.text, "start": start, "end": end, "score": e.score}
 
 
-def token_list(
-    predictor: Predictor, tokens: Sequence[Token], units: NDArray[np.int64] | None = None
-) -> list[dict[str, Any]]:
+def token_list(predictor: Predictor, tokens: Tokens, units: NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
     """Every token with its id, its place, and whether the vocabulary knows it."""
-    ids = predictor.vocabulary.ids(token.form for token in tokens)
+    ids = predictor.vocabulary.ids(tokens.forms)
     known = (token.form in predictor.vocabulary for token in tokens)
     at = [places(token.start, token.end, units) for token in tokens]
     return [

@@ -137,10 +137,11 @@ class Kernel:
     ) -> None:
         """One layer in one direction over a padded batch.
 
-        Args: lengths int64 [batch]; order int64 [batch], longest first; weights packed W_hh; preactivations
-              [batch * time, packed], W_ih x_t + b, to which `look_up` is added; at least one of the two; out [batch, time, unit], a view whose rows may lie apart; record
-              [tensor, batch, time, unit]: i, f, g, o, c and perhaps z_i, z_f, z_g, z_o (an RNN: z); state (h, c), each
-              [batch, unit], to start from; last_cell_state [batch, unit] is written to.
+        Args: lengths int64 [batch]; order int64 [batch], longest first; weights packed W_hh; preactivations [batch *
+              time, packed], W_ih x_t + b, to which `look_up` is added; at least one of the two; out [batch, time,
+              unit], a view whose rows may lie apart; record [tensor, batch, time, unit]: i, f, g, o, c and perhaps z_i,
+              z_f, z_g, z_o (an RNN: z); state (h, c), each [batch, unit], to start from; last_cell_state [batch, unit]
+              is written to.
         """
         batch, time, units = out.shape
         h, c = state or (None, None)

@@ -30,7 +30,7 @@ def test_tokens_are_cut_from_the_text_in_order_and_leave_nothing_said_out(tokeni
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("text", ["", " ", "\n\t\u3000\u2028"])
 def test_white_space_alone_has_no_token(tokenizer: str, text: str) -> None:
-    assert TOKENIZERS[tokenizer](text) == []
+    assert len(TOKENIZERS[tokenizer](text)) == 0
 
 
 def test_chinese_is_read_by_character_and_marks_stay_with_their_base() -> None:
@@ -83,6 +83,20 @@ def test_no_feature_looks_ahead(parts: list[str]) -> None:
     tokens = characters("".join(parts))
     for n in range(1, len(tokens) + 1):
         assert list(bigram_forms(tokens[:n])) == list(bigram_forms(tokens))[:n]
+
+
+@pytest.mark.parametrize("text", ["酒店 不错", "It's a well-made film, isn't it?", "a\u0301👍🏽 b"])
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_tokens_are_a_sequence(tokenizer: str, text: str) -> None:
+    tokens = TOKENIZERS[tokenizer](text)
+    every = list(tokens)
+    assert [tokens[n] for n in range(len(tokens))] == every
+    assert tokens[-1] == every[-1]
+    for n in range(len(every)):
+        assert list(tokens[:n]) == every[:n]
+        assert list(tokens.without(n)) == every[:n] + every[n + 1 :]
+    with pytest.raises(IndexError):
+        tokens[len(every)]
 
 
 def test_pieces_of_a_word() -> None:
