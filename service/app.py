@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from . import problems
 from .engine import Engine
 from .hotpath import HotPath
+from .leaving import leaving_late
 from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
@@ -39,7 +40,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
         state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
         loading = asyncio.create_task(_load(state))
-        yield
+        with leaving_late(state.leaving, settings.drain_ms / 1000):
+            yield
         loading.cancel()
         await state.engine.drain()
         state.engine.close()

@@ -53,7 +53,7 @@ class Engine:
     @property
     def drain_s(self) -> float:
         """Predicted time until all that waits is done."""
-        return self.waiting_tokens / self._overall.tokens_per_s
+        return self._overall.seconds(self.waiting_tokens)
 
     async def submit(self, tokens: int, work: Callable[[], T]) -> Done[T]:
         """Run `work` on the model thread, alone.
@@ -131,7 +131,7 @@ class Engine:
         if first is None:
             return
         now = time.perf_counter()
-        at_once = int(self._paces[first.pace].tokens_per_s * TICK_S) if first.pace is not None else 0
+        at_once = self._paces[first.pace].tokens_within(TICK_S) if first.pace is not None else 0
         is_short = first.tokens <= at_once
         batch = self._queue.take(at_once if is_short else self.batch_tokens, now)
         self._at_work = True

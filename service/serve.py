@@ -1,12 +1,14 @@
-"""Start the server: settings -> app -> uvicorn; and stop it without losing a request."""
+"""Start the server: settings -> app -> uvicorn, in this process or in several."""
 
-import asyncio
 import logging
-from types import FrameType
+import signal
+import sys
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from .errors import StartupError
 from .settings import Settings
@@ -22,41 +24,47 @@ def serve() -> int:
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
+    return _alone(settings) if settings.workers == 1 else _several(settings)
+
+
+def _alone(settings: Settings) -> int:
     from .app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
 
-    app = create_app(settings)
-    log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
-    server = DrainingServer(app, settings)
+    server = uvicorn.Server(_config(create_app(settings), settings))
+    for sig in (signal.SIGTERM, signal.SIGINT):  # uvicorn, when it has drained, raises again what it was sent
+        signal.signal(sig, signal.SIG_IGN)
     server.run()
     return 0 if server.started else 1
 
 
-class DrainingServer(uvicorn.Server):
-    """On a signal readiness goes off first, so that nobody sends more; a little later the port closes; then what is
-    running and queued is answered. A second signal ends it at once.
-    """
+def _several(settings: Settings) -> int:
+    """A process that holds the port and revives its workers; each worker is a server of its own on that port."""
+    config = _config("service.serve:app_of_worker", settings)
+    supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+    supervisor.run()
+    return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
-        grace_s = -(-settings.deadline_ms // 1000)
-        super().__init__(
-            uvicorn.Config(
-                app, settings.host, settings.port, log_config=None, access_log=False, server_header=False,
-                proxy_headers=False, timeout_graceful_shutdown=grace_s,
-            )
-        )  # fmt: skip
-        self.app, self.drain_s = app, settings.drain_ms / 1000
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        state = getattr(self.app.state, "service", None)
-        if state is None or state.leaving.is_set():
-            self.should_exit = self.force_exit = True
-            return
-        log.info("told to stop: readiness is off, the port closes in %.1f s", self.drain_s)
-        state.leaving.set()
-        asyncio.get_running_loop().call_later(self.drain_s, self._close)
+def app_of_worker() -> FastAPI:
+    """The app of one of several processes, which has read no settings and set no logs up yet."""
+    settings = read_settings()
+    set_up_logging(settings.log_level, settings.log_format)
+    from .app import create_app
 
-    def _close(self) -> None:
-        self.should_exit = True
+    try:
+        return create_app(settings)
+    except StartupError as error:
+        print(f"gatescope: {error}", file=sys.stderr)
+        raise SystemExit(STARTUP_FAILURE) from None  # so that nobody starts it again
+
+
+def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, settings.host, settings.port, factory=isinstance(app, str), workers=settings.workers, log_config=None,
+        access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=-(-settings.deadline_ms // 1000),
+    )  # fmt: skip
 
 
 def read_settings() -> Settings:
@@ -66,4 +74,5 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"GATESCOPE_{str(first['loc'][0]).upper()}"
-        raise StartupError(f"{name} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise StartupError(f"{name} is {first['input']!r}: {message[:1].lower()}{message[1:]}") from None
