@@ -1,10 +1,11 @@
 """An HTTP/1.1 load: so many connections, each sends its next request when the last answer has come.
 
 Raw protocols on uvloop: the requests are made before the clock starts and of an answer only status and length are read,
-so that one core asks faster than one core answers.
+so that one core asks faster than one core answers. `Connection` asks one at a time and keeps the answers.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,18 @@ from typing import cast
 
 import uvloop
 
+_HEAD_END = b"\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Load:
-    """answered: within `seconds`; latencies in ms, sorted; failed: answers that were not 200."""
+    """What came back within `seconds`."""
 
     answered: int
-    failed: int
+    failed: int  # of them: answers that were not 200; and connections that the server closed
+    sent: int  # in all, the warm-up too: beyond len(requests) they repeat
     seconds: float
-    latencies: list[float]
+    latencies: list[float]  # ms, sorted
     client_cpu: float  # share of its core that the client was busy
 
     @property
@@ -28,36 +32,52 @@ class Load:
         return self.answered / self.seconds
 
     def percentile(self, share: float) -> float:
+        """Raises: ValueError where nothing was answered."""
+        if not self.latencies:
+            raise ValueError(f"nothing was answered within {self.seconds} s: read the server's log")
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
-def request(host: str, port: int, path: str, body: bytes, accept: str = "application/json") -> bytes:
+def request(
+    host: str, port: int, path: str, body: bytes = b"", accept: str = "application/json", method: str = "POST"
+) -> bytes:
     head = (
-        f"POST {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-type: application/json\r\n"
         f"accept: {accept}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-def load(host: str, port: int, requests: Sequence[bytes], connections: int, warm_s: float, seconds: float) -> Load:
-    """Requests are taken in order, and from the first one again only where all were sent."""
-    return uvloop.run(_load(host, port, requests, connections, warm_s, seconds))
+def load(
+    host: str,
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    warm_s: float,
+    seconds: float,
+    pause_s: float = 0.0,
+) -> Load:
+    """Requests are taken in order, and from the first one again only where all were sent.
+
+    pause_s: of a connection between an answer and its next request, so that it samples what others load.
+    """
+    return uvloop.run(_load(host, port, requests, connections, warm_s, seconds, pause_s))
 
 
 async def _load(
-    host: str, port: int, requests: Sequence[bytes], connections: int, warm_s: float, seconds: float
+    host: str, port: int, requests: Sequence[bytes], connections: int, warm_s: float, seconds: float, pause_s: float
 ) -> Load:
-    clock = _Clock(time.perf_counter() + warm_s, seconds)
+    clock = _Clock(time.perf_counter() + warm_s, seconds, pause_s)
     turns = _forever(requests)
     loop = asyncio.get_running_loop()
     clients = [(await loop.create_connection(lambda: _Client(turns, clock), host, port))[1] for _ in range(connections)]
     await asyncio.sleep(max(0.0, clock.begins - time.perf_counter()))
     busy = time.process_time()
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(max(0.0, clock.ends - time.perf_counter()))
     busy = time.process_time() - busy
     for client in clients:
         client.transport.close()
-    return Load(len(clock.latencies), clock.failed, seconds, sorted(clock.latencies), busy / seconds)
+    return Load(len(clock.latencies), clock.failed, clock.sent, seconds, sorted(clock.latencies), busy / seconds)
 
 
 def _forever(requests: Sequence[bytes]) -> Iterator[bytes]:
@@ -66,16 +86,16 @@ def _forever(requests: Sequence[bytes]) -> Iterator[bytes]:
 
 
 class _Clock:
-    def __init__(self, begins: float, seconds: float) -> None:
-        self.begins, self.ends = begins, begins + seconds
+    def __init__(self, begins: float, seconds: float, pause_s: float) -> None:
+        self.begins, self.ends, self.pause_s = begins, begins + seconds, pause_s
         self.latencies: list[float] = []
-        self.failed = 0
+        self.failed = self.sent = 0
 
 
 class _Client(asyncio.Protocol):
     def __init__(self, turns: Iterator[bytes], clock: _Clock) -> None:
         self.turns, self.clock = turns, clock
-        self.buffer, self.expected, self.sent = bytearray(), 0, 0.0
+        self.buffer, self.expected, self.asked_at = bytearray(), 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass of it
@@ -83,28 +103,71 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        if not self.expected:
-            end = self.buffer.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            head = bytes(self.buffer[:end]).lower()
-            at = head.find(b"content-length:")
-            if at < 0:
-                raise ValueError(f"an answer without content-length: {head!r}")
-            self.expected = end + 4 + int(head[at + 15 :].split(b"\r\n", 1)[0])
-        if len(self.buffer) >= self.expected:
+        self.expected = self.expected or answer_length(self.buffer)
+        if self.expected and len(self.buffer) >= self.expected:
             self._answered()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if time.perf_counter() < self.clock.ends:
+            self.clock.failed += 1
+
     def _answered(self) -> None:
-        now = time.perf_counter()
-        if self.clock.begins <= now < self.clock.ends:
-            self.clock.latencies.append((now - self.sent) * 1000)
-            self.clock.failed += self.buffer[9:12] != b"200"
+        clock, now = self.clock, time.perf_counter()
+        if clock.begins <= now < clock.ends:
+            clock.latencies.append((now - self.asked_at) * 1000)
+            clock.failed += self.buffer[9:12] != b"200"
         self.buffer.clear()
         self.expected = 0
-        if now < self.clock.ends:
+        if now >= clock.ends:
+            return
+        if clock.pause_s:
+            asyncio.get_running_loop().call_later(clock.pause_s, self._ask)
+        else:
             self._ask()
 
     def _ask(self) -> None:
-        self.sent = time.perf_counter()
+        self.clock.sent += 1
+        self.asked_at = time.perf_counter()
         self.transport.write(next(self.turns))
+
+
+def answer_length(received: bytes | bytearray) -> int:
+    """Bytes of an answer, its head included; 0 while the head has not come.
+
+    Raises: ValueError for an answer without content-length.
+    """
+    end = received.find(_HEAD_END)
+    if end < 0:
+        return 0
+    head = bytes(received[:end]).lower()
+    at = head.find(b"content-length:")
+    if at < 0:
+        raise ValueError(f"an answer without content-length: {head!r}")
+    return end + 4 + int(head[at + 15 :].split(b"\r\n", 1)[0])
+
+
+class Connection:
+    """One blocking connection: it costs a client least, and one request is under way at a time."""
+
+    def __init__(self, host: str, port: int, timeout_s: float = 60.0) -> None:
+        """Raises: OSError where nobody listens."""
+        self._socket = socket.create_connection((host, port), timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Returns: status and body. Raises: OSError where the server is gone or says nothing in time."""
+        self._socket.sendall(request)
+        received, expected = bytearray(), 0
+        while not expected or len(received) < expected:
+            data = self._socket.recv(1 << 18)
+            if not data:
+                raise ConnectionError(f"the server closed after {len(received)} bytes of an answer")
+            received += data
+            expected = expected or answer_length(received)
+        return int(received[9:12]), bytes(received[received.find(_HEAD_END) + 4 :])

@@ -21,7 +21,7 @@ class Pass:
     direction d, in reading order; lengths int64 [batch].
     """
 
-    inputs: tuple[Tensor, ...]
+    inputs: Sequence[Tensor]
     hidden_states: tuple[tuple[Tensor, ...], ...]
     lengths: Tensor
 

@@ -10,13 +10,14 @@ In bfloat16 the products with W_hh, and those with W_ih that are not looked up, 
 all sums stay float32.
 """
 
+import math
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class Buffers:
 
     def take(self, *shape: int) -> Tensor:
         """An uninitialised float32 tensor."""
-        count = int(np.prod(shape))
+        count = math.prod(shape)
         size = 1 << max(12, (count - 1).bit_length())
         if self._free[size]:
             memory = self._free[size].pop()
@@ -56,6 +57,26 @@ class Buffers:
         if self._kept + size <= _KEPT_FLOATS:
             self._free[size].append(memory)
             self._kept += size
+
+
+class Inputs(Sequence[Tensor]):
+    """What each layer read, [batch, time, input]; x_t itself, which look-ups go without, is made if anyone asks."""
+
+    def __init__(self, embed: Callable[[], Tensor], below: Sequence[Tensor]) -> None:
+        self._embed, self._below = embed, tuple(below)
+        self._x: Tensor | None = None
+
+    def __len__(self) -> int:
+        return 1 + len(self._below)
+
+    @overload
+    def __getitem__(self, layer: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, layer: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, layer: int | slice) -> Tensor | Sequence[Tensor]:
+        if self._x is None:
+            self._x = self._embed()
+        return (self._x, *self._below)[layer]
 
 
 @dataclass(frozen=True)
@@ -200,9 +221,9 @@ class FusedRunner:
     @torch.inference_mode()
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         batch, time = len(lengths), next(iter(ids.values())).shape[1]
-        rows, order = _rows(lengths, time), torch.argsort(lengths, descending=True, stable=True)
-        x = None if recording == "nothing" else self.network.embedding(ids)
-        inputs = [] if x is None else [x]
+        order = torch.argsort(lengths, descending=True, stable=True)
+        rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
+        below: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
         incoming = self._layer_0(ids, rows)
@@ -216,9 +237,9 @@ class FusedRunner:
             activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
             states.append(halves)
             if n + 1 < len(self.layers):
-                inputs += [out] if inputs else []
+                below.append(out)
                 incoming = self._later_layer(n + 1, out.view(batch * time, -1), rows)
-        run = Pass(tuple(inputs), tuple(states), lengths)
+        run = Pass(Inputs(lambda: self.network.embedding(ids), below), tuple(states), lengths)
         return run, None if recording == "nothing" else activations
 
     def _direction(

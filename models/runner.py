@@ -18,10 +18,7 @@ Activations = list[list[LayerActivations]]  # [layer][direction] -> tensor name 
 
 
 class Runner(Protocol):
-    """Ids of a padded batch -> the pass and, unless nothing is recorded, every gate and state of it.
-
-    `Pass.inputs` may be empty where nothing is recorded.
-    """
+    """Ids of a padded batch -> the pass and, unless nothing is recorded, every gate and state of it."""
 
     @property
     def network(self) -> Classifier | Tagger: ...
