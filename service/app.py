@@ -12,7 +12,6 @@ from fastapi import FastAPI
 
 from . import problems
 from .engine import Engine
-from .hotpath import HotPath
 from .leaving import leaving_late
 from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
@@ -52,7 +51,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     problems.install(app)
     documented.install(app)
-    app.add_middleware(HotPath, verbs={"predict": native.predict, "inspect": native.inspect})
     app.add_middleware(RequestId, log_requests=settings.access_log)
     return app
 

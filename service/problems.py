@@ -69,11 +69,20 @@ def response_of(error: Exception) -> Response:
     return out
 
 
+def bug(request: Request, error: Exception) -> Response:
+    """The answer to what nobody raised on purpose; the log has the rest."""
+    log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
+    return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
+
+
 def install(app: FastAPI) -> None:
     """Hand every kind of error to this table."""
 
     async def ours(request: Request, error: Exception) -> Response:
         return response_of(error)
+
+    async def bugs(request: Request, error: Exception) -> Response:
+        return bug(request, error)
 
     async def frameworks(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -87,11 +96,7 @@ def install(app: FastAPI) -> None:
             error.status_code, title, details.get(error.status_code, str(error.detail)), kind, dict(error.headers or {})
         )
 
-    async def bug(request: Request, error: Exception) -> Response:
-        log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
-        return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
-
     app.add_exception_handler(m.ModelError, ours)
     app.add_exception_handler(s.ServiceError, ours)
     app.add_exception_handler(HTTPException, frameworks)
-    app.add_exception_handler(Exception, bug)
+    app.add_exception_handler(Exception, bugs)

@@ -5,8 +5,8 @@ import signal
 import sys
 
 import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
@@ -29,9 +29,7 @@ def serve() -> int:
 
 
 def _alone(settings: Settings) -> int:
-    from .app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
-
-    server = uvicorn.Server(_config(create_app(settings), settings))
+    server = uvicorn.Server(_config(_app(settings), settings))
     for sig in (signal.SIGTERM, signal.SIGINT):  # uvicorn, when it has drained, raises again what it was sent
         signal.signal(sig, signal.SIG_IGN)
     server.run()
@@ -46,20 +44,26 @@ def _several(settings: Settings) -> int:
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
 
-def app_of_worker() -> FastAPI:
+def _app(settings: Settings) -> ASGIApp:
+    """Raises: StartupError."""
+    from .app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
+    from .hotpath import HotPath
+
+    return HotPath(create_app(settings), settings.access_log)
+
+
+def app_of_worker() -> ASGIApp:
     """The app of one of several processes, which has read no settings and set no logs up yet."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
-    from .app import create_app
-
     try:
-        return create_app(settings)
+        return _app(settings)
     except StartupError as error:
         print(f"gatescope: {error}", file=sys.stderr)
         raise SystemExit(STARTUP_FAILURE) from None  # so that nobody starts it again
 
 
-def _config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
+def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app, settings.host, settings.port, factory=isinstance(app, str), workers=settings.workers, log_config=None,
         access_log=False, server_header=False, proxy_headers=False,

@@ -79,8 +79,9 @@ def answers(base: str) -> bool:
 
 
 def children(of: int) -> set[int]:
-    said = subprocess.run(["ps", "-o", "pid=", "--ppid", str(of)], capture_output=True, text=True).stdout
-    return {int(pid) for pid in said.split() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    """The workers: multiprocessing's resource tracker is a child too."""
+    said = subprocess.run(["ps", "-o", "pid=", "-o", "args=", "--ppid", str(of)], capture_output=True, text=True).stdout
+    return {int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line}
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:
