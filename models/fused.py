@@ -283,8 +283,12 @@ class FusedRunner:
         embedding, rest = self.network.embedding, None
         kinds = self.inputs[0].rest
         if kinds:
-            parts = [embedding.mean(kind, ids) for kind in kinds]
-            rest = (torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]).flatten(0, 1)
+            tables = [embedding.tables[kind] for kind in kinds]
+            bags = [ids[kind].flatten(0, 1) for kind in kinds]
+            rest = self.buffers.take(len(bags[0]), sum(table.shape[1] for table in tables))
+            parts = torch.split(rest, [table.shape[1] for table in tables], dim=1)
+            for table, bag, part in zip(tables, bags, parts, strict=True):
+                self._kernel.bag(table, bag, part)
         return [projection.of(ids, rest, rows) for projection in self.inputs]
 
     def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> list[Incoming]:

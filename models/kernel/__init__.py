@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import structures
-from .structures import Exact, Pool, Projection, Recurrence, Target
+from .structures import Bag, Exact, Pool, Projection, Recurrence, Target
 
 Precision = Literal["float32", "bfloat16"]  # of packed weights
 EXACT_STEPS = 8  # that are computed in float64 at once
@@ -120,6 +120,14 @@ class Kernel:
             out_stride=out.stride(0),
         )  # fmt: skip
         self._target.project(its)
+
+    def bag(self, table: Tensor, ids: Tensor, out: Tensor) -> None:
+        """out[n] = mean of table[id] over the ids of bag n that are not 0; zero where all are.
+
+        table [id, width]; ids int64 [bag, size]; out [bag, width], a view whose rows may lie apart.
+        """
+        its = Bag(ids.shape[1], table.shape[1], len(ids), _at(ids), _at(table), _at(out), out.stride(0))
+        self._target.bag(its)
 
     def recur(
         self,

@@ -202,23 +202,27 @@ inline void products_of_rows(
 }
 
 // All rows by all column blocks; `start(row, block)` says where a sum begins, `finish(row, block, z)` takes it.
+// Steps that sweep to and fro find the blocks they begin with in the cache, where the step before has left them.
 template <class Number, class Start, class Finish>
 inline void sweep(
-    const void* weights, int depth, int blocks, int rows, const typename Number::Input* const* x, Start start, Finish finish) {
+    const void* weights, int depth, int blocks, int rows, bool back, const typename Number::Input* const* x, Start start,
+    Finish finish) {
     alignas(64) float z[(ROWS > 2 ? ROWS : 2) * BLOCK];
     const float* from[ROWS];
     const int inputs = Number::inputs(depth);
     const int64_t size = static_cast<int64_t>(inputs) * BLOCK;
     const auto* w = static_cast<const typename Number::Input*>(weights);
-    int block = 0;
-    if (rows == 1)  // one row has too few sums to hide an addition's latency: two blocks at once
-        for (; block + 2 <= blocks; block += 2) {
+    const int step = rows == 1 ? 2 : 1;  // one row has too few sums to hide an addition's latency: two blocks at once
+    const int steps = (blocks + step - 1) / step;
+    for (int n = 0; n < steps; n++) {
+        const int block = (back ? steps - 1 - n : n) * step;
+        if (step == 2 && block + 2 <= blocks) {
             from[0] = start(0, block);
             products<Number, 1, 2>(w + block * size, inputs, x, from, z);
             finish(0, block, z);
             finish(0, block + 1, z + BLOCK);
+            continue;
         }
-    for (; block < blocks; block++)
         for (int first = 0; first < rows;) {
             const int left = rows - first;
             const int count = left <= ROWS ? left : left < 2 * ROWS ? (left + 1) / 2 : ROWS;
@@ -227,6 +231,7 @@ inline void sweep(
             for (int r = 0; r < count; r++) finish(first + r, block, z + r * BLOCK);
             first += count;
         }
+    }
 }
 
 template <class Number>
@@ -243,13 +248,29 @@ void project_in(const Projection* p) {
             out[r] = p->out + row * p->out_stride;
         }
         sweep<Number>(
-            p->weights, p->depth, p->blocks, rows, x.at.at,
+            p->weights, p->depth, p->blocks, rows, false, x.at.at,
             [&](int r, int block) { return (p->bias ? p->bias : out[r]) + block * BLOCK; },
             [&](int r, int block, const float* z) { std::memcpy(out[r] + block * BLOCK, z, BLOCK * sizeof(float)); });
     }
 }
 
 void project(const Projection* p) { p->bfloat16 ? project_in<BFloat16>(p) : project_in<Float32>(p); }
+
+// out[row] = the mean of the rows of a table that a bag of ids names; id 0 fills bags up and counts for nothing.
+void bag(const Bag* b) {
+    for (int64_t n = 0; n < b->count; n++) {
+        float* out = b->out + n * b->out_stride;
+        std::memset(out, 0, b->width * sizeof(float));
+        int named = 0;
+        for (int k = 0; k < b->size; k++) {
+            const int64_t id = b->ids[n * b->size + k];
+            if (id == 0) continue;
+            named++;
+            for (int c = 0; c < b->width; c++) out[c] += b->table[id * b->width + c];
+        }
+        for (int c = 0; named > 1 && c < b->width; c++) out[c] /= static_cast<float>(named);
+    }
+}
 
 // Mean and maximum of each text's own rows, in reading order: [text][2 * width].
 void pool(const Pool* p) {
@@ -363,10 +384,10 @@ void recur_in(const Recurrence* a) {
         }
         const auto start = [&](int r, int block) { return pre[r] + block * BLOCK; };
         if (lstm)
-            sweep<Number>(a->weights, a->units, blocks, active, before.at.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, step % 2, before.at.at, start,
                   [&](int r, int block, const float* z) { lstm_cell(a, place[r], block, z); });
         else
-            sweep<Number>(a->weights, a->units, blocks, active, before.at.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, step % 2, before.at.at, start,
                   [&](int r, int block, const float* z) { rnn_cell(a, place[r], block, z); });
         for (int r = 0; r < active; r++) before.set(r, place[r].hidden);
     }
@@ -417,4 +438,4 @@ bool runs_here() {
 }  // namespace
 
 extern const Target TARGET;
-const Target TARGET = {NAME(TARGET), WIDTH, runs_here, project, recur, pool, exact};
+const Target TARGET = {NAME(TARGET), WIDTH, runs_here, project, bag, recur, pool, exact};

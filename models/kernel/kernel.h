@@ -16,6 +16,7 @@ struct Target {
     int32_t width;
     bool (*runs_here)();
     void (*project)(const struct Projection*);
+    void (*bag)(const struct Bag*);
     void (*recur)(const struct Recurrence*);
     void (*pool)(const struct Pool*);
     void (*exact)(const struct Exact*);
@@ -32,6 +33,16 @@ struct Projection {
     const void* weights;        // packed
     const float* bias;          // packed row that every sum starts from; NULL: from what `out` holds
     float* out;                 // packed rows, out_stride apart
+    int64_t out_stride;
+};
+
+// A feature that names several rows of its table: their mean.
+struct Bag {
+    int32_t size, width;   // ids in a bag; floats in a row
+    int64_t count;         // of bags
+    const int64_t* ids;    // [count][size]
+    const float* table;    // plain rows
+    float* out;            // rows out_stride apart
     int64_t out_stride;
 };
 

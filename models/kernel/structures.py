@@ -12,6 +12,13 @@ class Projection(Structure):
     ]  # fmt: skip
 
 
+class Bag(Structure):
+    _fields_ = [
+        ("size", c_int32), ("width", c_int32), ("count", c_int64), ("ids", c_void_p), ("table", c_void_p),
+        ("out", c_void_p), ("out_stride", c_int64),
+    ]  # fmt: skip
+
+
 class LookUp(Structure):
     _fields_ = [("tables", c_int32), ("bias", c_void_p), ("table", c_void_p), ("ids", c_void_p)]
 
@@ -45,6 +52,8 @@ def _function(structure: type[Structure]) -> Any:
 
 class Target(Structure):
     _fields_ = [
-        ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)), ("project", _function(Projection)),
-        ("recur", _function(Recurrence)), ("pool", _function(Pool)), ("exact", _function(Exact)),
+        ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)),
+        ("project", _function(Projection)),
+        ("bag", _function(Bag)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
+        ("exact", _function(Exact)),
     ]  # fmt: skip

@@ -43,6 +43,7 @@ def exercise(
         torch.randn(depth, EXACT_STEPS, dtype=torch.float64),
         torch.empty(gates * units, EXACT_STEPS, dtype=torch.float64),
     )
+    kernel.bag(torch.randn(5, 7), torch.randint(5, (6, 3)), torch.empty(6, 9)[:, 2:])
     kernel.pool(out.contiguous(), n, torch.empty(batch, 2 * units))
 
 

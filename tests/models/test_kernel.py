@@ -265,6 +265,22 @@ def test_what_is_looked_up_is_added_as_if_it_had_been_given(
 
 
 @each_kernel
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_bag_is_the_mean_of_the_rows_it_names(kernel: Kernel, size: int) -> None:
+    make = torch.Generator().manual_seed(8)
+    table, ids = torch.randn(9, 21, generator=make), torch.randint(9, (30, size), generator=make)
+    ids[3] = 0
+    out = torch.full((30, 40), float("nan"))
+    kernel.bag(table, ids, out[:, 5:26])
+    for n, bag in enumerate(ids):
+        rows = table[bag[bag != 0]]
+        exact = rows.double().mean(0) if len(rows) else torch.zeros(21)
+        assert (out[n, 5:26] - exact).abs().max() < 1e-6
+    assert out[:, :5].isnan().all()
+    assert out[:, 26:].isnan().all()
+
+
+@each_kernel
 def test_pool_reads_each_texts_own_timesteps(kernel: Kernel) -> None:
     states, lengths = torch.randn(4, 9, 21), torch.tensor([9, 1, 4, 8])
     states[1, 1:] = float("nan")

@@ -80,7 +80,9 @@ def answers(base: str) -> bool:
 
 def children(of: int) -> set[int]:
     """The workers: multiprocessing's resource tracker is a child too."""
-    said = subprocess.run(["ps", "-o", "pid=", "-o", "args=", "--ppid", str(of)], capture_output=True, text=True).stdout
+    said = subprocess.run(
+        ["ps", "-ww", "-o", "pid=", "-o", "args=", "--ppid", str(of)], capture_output=True, text=True
+    ).stdout
     return {int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line}
 
 
