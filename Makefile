@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/kernel/*.cpp models/kernel/*.hpp models/kernel/*.h)
 
-.PHONY: help serve test lint lecture format lock clean torch
+.PHONY: help serve test lint lecture bench bench-quick format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,12 @@ format: $(VENV)/.test ## write the style into the files
 
 lecture: $(VENV)/.test ## write docs/lecture.md and its pictures anew, from the models in weights/
 	$(BIN)/python -m lecture
+
+bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machine; writes docs/performance.md
+	$(BIN)/python -m bench all
+
+bench-quick: $(VENV)/.test ## a few cases without peers, under three minutes; fails where a ratio has grown
+	$(BIN)/python -m bench quick
 
 lock: $(VENV)/.test ## choose versions anew and pin them by hash; no address is written
 	$(BIN)/pip install --quiet pip-tools

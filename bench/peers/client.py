@@ -1,0 +1,70 @@
+"""The asking side: processes of their own on core 1, and texts that never repeat in a run."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.checkpoint import load_checkpoint
+from models.vocabulary import Vocabulary
+
+from ..load import Connection
+from ..texts import lengths, texts
+from .processes import CLIENT_CORE, cores
+from .table import HOST
+
+
+@contextmanager
+def clients(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes on core 1, where there are two: a load must not share the server's core, nor our memory."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, fresh, _pin if cores() > 1 else None) as pool:
+        yield pool
+
+
+def _pin() -> None:
+    os.sched_setaffinity(0, {CLIENT_CORE})
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Texts of a model's own tokens."""
+
+    vocabulary: Vocabulary
+    separator: str
+
+    @classmethod
+    def of(cls, model: Path) -> "Writer":
+        """Raises: CheckpointError."""
+        checkpoint = load_checkpoint(model)
+        vocabulary = checkpoint.network.architecture.features[0].vocabulary
+        assert vocabulary is not None  # the first feature is the token itself
+        return cls(vocabulary, "" if checkpoint.manifest.tokenizer == "characters" else " ")
+
+    def usual(self, count: int, seed: int) -> list[str]:
+        """As long as people write: 5 to 60 tokens, median 20."""
+        return texts(self.vocabulary, self.separator, lengths(count, seed), seed)
+
+    def long(self, count: int, tokens: int, seed: int) -> list[str]:
+        return texts(self.vocabulary, self.separator, [tokens] * count, seed)
+
+
+def one_by_one(port: int, requests: Sequence[bytes]) -> tuple[list[float], list[int]]:
+    """What each request took in ms, and the bytes of its answer, on one connection.
+
+    Raises: RuntimeError where one is not answered with 200.
+    """
+    took, sizes = [], []
+    with Connection(HOST, port) as connection:
+        for request in requests:
+            begun = time.perf_counter()
+            status, body = connection.ask(request)
+            took.append((time.perf_counter() - begun) * 1000)
+            sizes.append(len(body))
+            if status != 200:
+                raise RuntimeError(f"a request was answered with {status}: {body[:200]!r}")
+    return took, sizes

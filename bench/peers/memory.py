@@ -1,0 +1,68 @@
+"""What of our server's memory is weights, what was made from them, and what is the rest."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.fused import FusedRunner
+from models.predictor import Predictor
+from service.registry import Registry
+from service.settings import Settings
+
+from .client import clients
+from .processes import Running, ServerFailed
+
+_SETTLE_S = 2.0
+
+
+def resident(server: Running, weights: Path) -> dict[str, int]:
+    """In bytes: rss, of it anonymous and of files (libraries), after some rest; weights as float32; packed, their copy
+    for the fused kernel; tables; rest_anonymous, what remains of the anonymous part.
+
+    Raises: ServerFailed where the log does not say what was loaded.
+    """
+    time.sleep(_SETTLE_S)
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    rss, anonymous, files = (
+        1024 * int(_found(rf"{name}:\s+(\d+) kB", status)) for name in ("VmRSS", "RssAnon", "RssFile")
+    )
+    log = server.contender.log.read_text()
+    parameters = sum(map(int, re.findall(r"\((\d+) parameters\)", log)))
+    tables = 1_000_000 * sum(map(int, re.findall(r"tables of looked-up inputs take (\d+) MB", log)))
+    if not parameters:
+        raise ServerFailed(f"the log names no loaded model: read {server.contender.log}")
+    with clients(1) as pool:
+        packed = pool.submit(packed_bytes, weights).result()
+    known = 4 * parameters + packed + tables
+    return {
+        "rss": rss, "anonymous": anonymous, "files": files, "weights": 4 * parameters, "packed": packed,
+        "tables": tables, "rss_less_known": rss - known, "anonymous_less_known": anonymous - known,
+    }  # fmt: skip
+
+
+def packed_bytes(weights: Path) -> int:
+    """Of every model in a folder, loaded as the service loads them; tables are not counted."""
+    registry = Registry()
+    registry.load(Settings(weights_dir=weights), torch.device("cpu"))
+    return sum(t.numel() * t.element_size() for p in registry.predictors.values() for t in _packed(p))
+
+
+def _packed(predictor: Predictor) -> Iterator[Tensor]:
+    runner = predictor.runner
+    if not isinstance(runner, FusedRunner):
+        return
+    for layer in (layer for layers in runner.layers for layer in layers):
+        yield layer.weight_hh
+        yield layer.bias
+    yield from (its.weights for its in runner.inputs if its.weights is not None)
+    yield from (weights for layers in runner.projections for weights in layers)
+    yield from runner.head
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else "0"

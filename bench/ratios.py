@@ -1,0 +1,109 @@
+"""Several ways to do one thing, timed side by side, so that a ratio compares what ran a moment apart.
+
+A machine's speed drifts: two numbers of two runs say little. Here every round times every contender in turn, each
+round in another order, and a ratio is taken within a round; its median and range over the rounds are what is told.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+Clock = Callable[[], float]
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, smallest and largest of the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def times(self, factor: float) -> "Spread":
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+    def stored(self, digits: int = 4) -> dict[str, float]:
+        """For JSON, with so many significant digits."""
+        return {name: significant(value, digits) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds a call, by contender, one for each round."""
+
+    seconds: Mapping[str, Sequence[float]]
+
+    def spread(self, name: str) -> Spread:
+        return Spread.of(self.seconds[name])
+
+    def ratio(self, over: str, under: str) -> Spread:
+        """over / under, taken within each round."""
+        return Spread.of([a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True)])
+
+
+def measure(
+    calls: Mapping[str, Call],
+    rounds: int = 5,
+    at_least_s: float = 0.03,
+    clocks: Sequence[Clock] = (time.process_time, time.perf_counter),
+) -> list[Timings]:
+    """Every call in every round, repeated until it takes `at_least_s`; the first one once more before, to warm up.
+
+    Returns: the timings by each of `clocks`: CPU time of this process, and time on the wall.
+    """
+    found: list[dict[str, list[float]]] = [{name: [] for name in calls} for _ in clocks]
+    repeats = {name: _repeats(call, at_least_s, clocks[0]) for name, call in calls.items()}
+    with _no_collection():
+        for turn in range(rounds):
+            for name in rotated(list(calls), turn):
+                for kept, seconds in zip(found, _timed(calls[name], repeats[name], clocks), strict=True):
+                    kept[name].append(seconds)
+    return [Timings(seconds) for seconds in found]
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """Another one first each turn, so that none always runs in the same one's wake."""
+    first = turn % len(names)
+    return [*names[first:], *names[:first]]
+
+
+def significant(value: float, digits: int = 4) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _timed(call: Call, repeats: int, clocks: Sequence[Clock]) -> list[float]:
+    before = [clock() for clock in clocks]
+    for _ in range(repeats):
+        call()
+    after = [clock() for clock in clocks]
+    return [(b - a) / repeats for a, b in zip(before, after, strict=True)]
+
+
+def _repeats(call: Call, at_least_s: float, clock: Clock) -> int:
+    """How often to call: doubled until a tenth of the time is filled, for the first calls are not like the later."""
+    call()
+    repeats = 1
+    while True:
+        took = _timed(call, repeats, [clock])[0] * repeats
+        if took >= at_least_s / 10:
+            return max(1, round(repeats * at_least_s / took))
+        repeats *= 2
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No full garbage collection in anybody's turn: with torch imported one takes a tenth of a second."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,225 @@
+"""results.json -> `docs/performance.md` and its pictures. It measures nothing, and the page tells nothing else."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lecture.markdown import table
+from service.pictures import canvas
+
+from . import pictures
+from .contenders import AGREE, BF16, FUSED, LIBRARY, LOOP, RECORDED, REPLAY
+from .graphs import FLOAT, INT8
+from .kernels import TWO_LAYERS
+from .report_servers import NAMES as SERVERS
+from .report_servers import servers
+from .results import Results
+from .targets import place, verdicts
+from .wording import Fields, Put, machine, number, spread
+
+ORDER = (FUSED, RECORDED, BF16, FLOAT, INT8, REPLAY, LOOP)
+DRAWN = (
+    ("zh-sentiment-rnn", 20, 1), ("zh-sentiment-lstm", 20, 1), ("zh-sentiment-lstm", 64, 32),
+    ("zh-ner-bilstm", 64, 1), (TWO_LAYERS, 64, 1), (TWO_LAYERS, 64, 32),
+)  # fmt: skip
+TEMPLATE = Path(__file__).with_name("performance.md")
+
+
+def write(results: Results, out: Path) -> Path:
+    """The page in `out` and its pictures beside it; pictures that stood there before are replaced."""
+    folder = out / "performance"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+
+    def put(name: str, figure: Figure, alt: str) -> str:
+        (folder / f"{name}.png").write_bytes(canvas.write(figure, "image/png"))
+        return f"![{alt}]({folder.name}/{name}.png)"
+
+    page = out / "performance.md"
+    text = Template(TEMPLATE.read_text("utf-8")).substitute(fields(results, put))
+    page.write_text(text.rstrip() + "\n", "utf-8")
+    return page
+
+
+def fields(results: Results, put: Put) -> Fields:
+    """Every field of the template; those of a suite that was not run say so once and are empty else."""
+    found: Fields = {"agree": f"{AGREE:g}"}
+    for section, suite, names in (
+        (kernels, "kernels", KERNELS), (limits, "kernels", LIMITS), (servers, "servers", SERVERS),
+        (growth, "growth", GROWTH),
+    ):  # fmt: skip
+        if suite in results:
+            found |= section(results[suite], put)
+        else:
+            found |= dict.fromkeys(names, "") | {names[0]: f"Not measured yet: `python -m bench {suite}` does."}
+    return found
+
+
+KERNELS = (
+    "kernels_machine", "targets", "sizes", "kernels_picture", "kernels_table", "cases_table", "errors_table",
+    "left_out",
+)  # fmt: skip
+LIMITS = ("limits_how", "limits_tokens", "limits_table")
+GROWTH = ("growth_machine", "growth_picture", "growth_table", "growth_more")
+
+
+def kernels(part: Results, put: Put) -> Fields:
+    cases = part["cases"]
+    drawn = [case for case in cases if (case["weights"], case["tokens"], case["texts"]) in DRAWN] or cases[:6]
+    bars = [(place(case).replace(", ", "\n", 1), over_library(case)) for case in drawn]
+    alt = "Time of each way to run a network over the library's, on a logarithmic axis"
+    return {
+        "kernels_machine": f"{machine(part)} The kernel is `fused-{part['kernel']}`; one core, one thread, process CPU "
+        f"time, {part['rounds']} rounds.",
+        "targets": targets(cases),
+        "sizes": sizes(cases),
+        "kernels_picture": put("kernels", pictures.kernels(bars), alt),
+        "kernels_table": by_network(cases),
+        "cases_table": every_case(cases),
+        "errors_table": errors(cases),
+        "left_out": left_out(part["left_out"]),
+    }
+
+
+def library(case: Mapping[str, Any]) -> str:
+    return LIBRARY[case["cell"]]
+
+
+def over_library(case: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Contender -> its time over the library's."""
+    end = f" / {library(case)}"
+    return {name.removesuffix(end): its for name, its in case["ratios"].items() if name.endswith(end)}
+
+
+def targets(cases: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for v in verdicts(cases):
+        asked = ["", ""] if v.target.at_least is None else [f"{v.target.at_least:.2f}", f"{v.target.aim:.2f}"]
+        found = [f"{v.median:.2f}", spread(v.spread), place(v.worst), v.said]
+        rows.append([v.target.name, v.target.ratio, *asked, *found])
+    header = ("what", "ratio of times", "at most", "aim", "median over cases", "worst case", "which", "verdict")
+    return table(header, rows)
+
+
+def sizes(cases: Sequence[Mapping[str, Any]]) -> str:
+    """Those of the networks of one layer."""
+
+    def told(name: str) -> str:
+        *most, last = map(str, sorted({case[name] for case in cases if case["layers"] == 1}))
+        return f"{', '.join(most)} and {last}" if most else last
+
+    return f"At one layer these are {told('tokens')} tokens, in batches of {told('texts')} texts."
+
+
+def by_network(cases: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(case["weights"] for case in cases))
+    rows = []
+    for name in names:
+        its = [over_library(case) for case in cases if case["weights"] == name]
+        rows.append([name, *(middle([ratios[c]["median"] for ratios in its if c in ratios]) for c in ORDER)])
+    return table(("network", *ORDER), rows)
+
+
+def middle(values: Sequence[float]) -> str:
+    """The median; a dash where nothing was measured."""
+    return f"{statistics.median(values):.2f}" if values else "–"
+
+
+def every_case(cases: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for case in cases:
+        ratios = over_library(case)
+        told = [spread(ratios[name]) if name in ratios else "–" for name in ORDER]
+        rows.append([place(case), number(case["cpu_us"][library(case)]["median"]), *told])
+    return table(("case", "library, CPU µs", *ORDER), rows)
+
+
+def errors(cases: Sequence[Mapping[str, Any]]) -> str:
+    """Each case has its largest difference; of these the median and the largest, by contender."""
+    rows = []
+    for name in ORDER:
+        found = [case["errors"][name] for case in cases if name in case["errors"]]
+        if found:
+            rows.append([name, f"{statistics.median(found):.0e}", f"{max(found):.0e}"])
+    return table(("", "median over cases", "largest"), rows)
+
+
+def left_out(told: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    lines = [
+        f"- {name}: {why} ({', '.join(weights)})" for name, reasons in told.items() for why, weights in reasons.items()
+    ]
+    return "Left out:\n\n" + "\n".join(lines) if lines else ""
+
+
+def limits(part: Results, put: Put) -> Fields:
+    told, tokens = part["limits"], max(case["tokens"] for case in part["cases"])
+    rows = [
+        share(case, told)
+        for case in part["cases"]
+        if alone(case) and case["tokens"] == tokens and case["texts"] in (1, 32)
+    ]
+    peak = spread(told["multiply_add_gflops"], 0)
+    header = ("hidden units", "texts", "bound by", "fused", "the limit", "share")
+    return {
+        "limits_how": f"Measured in the same run, on the same core ({told['how']}): {peak} GF/s of multiply-adds.",
+        "limits_tokens": f" at {tokens} tokens",
+        "limits_table": table(header, rows),
+    }
+
+
+def alone(case: Mapping[str, Any]) -> bool:
+    """One layer, one direction, layer 0's input looked up: nothing but W_hh to read and multiply with."""
+    return not case["shipped"] and case["cell"] == "lstm" and case["layers"] == case["directions"] == 1
+
+
+def share(case: Mapping[str, Any], told: Mapping[str, Any]) -> list[object]:
+    seconds = case["cpu_us"][FUSED]["median"] / 1e6
+    if case["texts"] == 1:
+        what, unit, done = "reading W_hh", "GB/s", case["recurrent_bytes"] / seconds / 1e9
+        limit = told["read_gbytes"][str(16 * case["units"] ** 2)]["median"]
+    else:
+        what, unit, done = "multiply-adds", "GF/s", case["operations"] / seconds / 1e9
+        limit = told["multiply_add_gflops"]["median"]
+    return [case["units"], case["texts"], what, f"{done:.0f} {unit}", f"{limit:.0f} {unit}", f"{done / limit:.0%}"]
+
+
+def growth(part: Results, put: Put) -> Fields:
+    rows = []
+    for curve in part["curves"].values():
+        for name, series in curve["series"].items():
+            low, high, its = series["points"][0], series["points"][-1], series["fit"]
+            told = ["–", "", ""] if its is None else [f"{its['exponent']:.2f}", f"{its['residual']:.3f}", over(its)]
+            ends = [f"{number(p['median'])} at {p['x']:g}" for p in (low, high)]
+            rows.append([f"{curve['y']} by {curve['x']}", name, *ends, *told])
+    header = ("what grows", "series", "first", "last", "exponent", "residual", "fitted over x")
+    alt = "Cost against size, one panel for each curve, both axes logarithmic"
+    return {
+        "growth_machine": f"{machine(part)} One core, {part['rounds']} rounds, kernel `fused-{part['kernel']}`.",
+        "growth_picture": put("growth", pictures.growth(list(part["curves"].values())), alt),
+        "growth_table": table(header, rows),
+        "growth_more": memory(part["curves"].get("memory")),
+    }
+
+
+def over(its: Mapping[str, float]) -> str:
+    return f"{its['first']:g} … {its['last']:g}"
+
+
+def memory(curve: Mapping[str, Any] | None) -> str:
+    """What one more model takes: a power law says little where most is there before the first."""
+    if curve is None:
+        return ""
+    (series,) = curve["series"].values()
+    one, all_ = series["points"][0], series["points"][-1]
+    if one["x"] == all_["x"]:
+        return ""
+    more = (all_["median"] - one["median"]) / (all_["x"] - one["x"])
+    return (
+        f"With {one['x']:g} model loaded the process takes {one['median']:.0f} MB, most of it torch and the tables; "
+        f"up to {all_['x']:g} models, each further one takes {more:.0f} MB more."
+    )

@@ -1,0 +1,85 @@
+"""The servers' section of the page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lecture.markdown import table
+
+from . import pictures
+from .results import Results
+from .wording import Fields, Put, machine, number, spread
+
+NAMES = (
+    "servers_machine", "servers_picture", "servers_table", "servers_notes", "latency_table", "liveness_table",
+    "server_memory",
+)  # fmt: skip
+OURS = ("ours", "ours-bf16")
+NAMED = {"noop": "FastAPI alone, no model", "ours-bf16": "ours, bfloat16"}
+MEMORY = {
+    "rss": "resident", "files": "of it files, torch's libraries above all", "anonymous": "of it memory of its own",
+    "weights": "of that the weights in float32", "packed": "their copies packed for the kernel",
+    "tables": "tables of looked-up inputs", "anonymous_less_known": "all the rest",
+}  # fmt: skip
+
+
+def servers(part: Results, put: Put) -> Fields:
+    """part: as `bench.serving.run` makes it."""
+    found: Mapping[str, Mapping[str, Any]] = part["contenders"]
+    bars = [(named(name), its["requests_per_second"]) for name, its in found.items()]
+    alt = "Requests a second of each server, with the range over the rounds"
+    return {
+        "servers_machine": f"{machine(part)} `{part['model']}`, {part['connections']} connections, "
+        f"{part['rounds']} rounds of {part['seconds']:g} s.",
+        "servers_picture": put("servers", pictures.servers(bars, "requests a second"), alt),
+        "servers_table": throughput(found, part["ratios"]),
+        "servers_notes": notes(part),
+        "latency_table": latency(part["latency"]),
+        "liveness_table": liveness(part["liveness"]),
+        "server_memory": memory(part["memory"]),
+    }
+
+
+def named(name: str) -> str:
+    return NAMED.get(name, name)
+
+
+def throughput(found: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Mapping[str, float]]) -> str:
+    rows = []
+    for name, its in found.items():
+        times = [spread(ratios[key]) if (key := f"{mine}/{name}") in ratios else "" for mine in OURS]
+        waits = [number(its[of]["median"]) for of in ("p50_ms", "p99_ms")]
+        rows.append([named(name), spread(its["requests_per_second"], 0), *times, *waits])
+    header = ("server", "requests a second", "ours / it", "ours in bfloat16 / it", "half within, ms", "99 % within, ms")
+    return table(header, rows)
+
+
+def notes(part: Results) -> str:
+    """What a reader has to know of this run: who was left out and why, and what went wrong."""
+    differences = part["score_differences"]
+    said = [f"{named(name)} was left out: {why}" for name, why in part["left_out"].items()] + list(part["notes"])
+    if differences:
+        name = max(differences, key=differences.__getitem__)
+        said.append(f"largest difference of a score from ours: {differences[name]:.0e}, {named(name)}'s")
+    return "\n".join(f"- {line}" for line in said)
+
+
+def latency(told: Mapping[str, Any]) -> str:
+    rows = [[what, *(spread(told[f"{what}{of}"]) for of in ("_ms", "_p99_ms"))] for what in ("predict", "inspect")]
+    ratio = f"Inspect / predict: {spread(told['ratio'])}; an answer has {told['answer_bytes']:,} bytes."
+    header = (f"{told['tokens']} tokens", "half within, ms", "99 % within, ms")
+    return f"{table(header, rows)}\n\n{ratio}"
+
+
+def liveness(told: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for name, its in told.items():
+        waits = [number(its[of]["median"]) for of in ("p50_ms", "p99_ms")] + [number(its["highest_ms"]["high"])]
+        failed = its["failed"]["high"] + its["failed_requests"]["high"]
+        rows.append([f"{name} texts", spread(its["requests_per_second"], 0), *waits, f"{failed:g}"])
+    header = ("load", "its requests a second", "probe: half within, ms", "99 % within, ms", "longest, ms", "failed")
+    return table(header, rows)
+
+
+def memory(told: Mapping[str, int]) -> str:
+    rows = [[what, f"{told[name] / 1e6:.0f}"] for name, what in MEMORY.items()]
+    return table(("all shipped models, at rest", "MB"), rows)
