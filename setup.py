@@ -11,7 +11,16 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 HERE = "models/kernel"
-FLAGS = ["-std=c++17", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-Wno-psabi", "-fvisibility=hidden"]
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-fPIC",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-Wno-psabi",
+    "-Wno-maybe-uninitialized",
+    "-fvisibility=hidden",
+]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 TARGETS = {"generic": []}
 if X86:
@@ -50,7 +59,7 @@ setup(
         Extension(
             "models.kernel.recurrence",
             sources=[f"{HERE}/kernel.cpp", f"{HERE}/targets.cpp"],
-            depends=[f"{HERE}/kernel.h"],
+            depends=[f"{HERE}/kernel.h", f"{HERE}/check.hpp"],
             optional=True,
         )
     ],

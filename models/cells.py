@@ -5,7 +5,7 @@ Works in any floating dtype; `models.certificate` and the tests run it in float6
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,12 +58,6 @@ class CellWeights:
         return z.view(*x.shape[:-1], z.shape[1])
 
 
-class Preactivates(Protocol):
-    """What a step asks of weights."""
-
-    def preactivation(self, x: Tensor, hidden_state: Tensor) -> Tensor: ...
-
-
 class LstmStep(NamedTuple):
     """What one LSTM step leaves behind, each [batch, unit]."""
 
@@ -75,7 +69,7 @@ class LstmStep(NamedTuple):
     output_gate: Tensor
 
 
-def rnn_step(x: Tensor, hidden_state: Tensor, weights: Preactivates) -> Tensor:
+def rnn_step(x: Tensor, hidden_state: Tensor, weights: CellWeights) -> Tensor:
     r"""One step of the vanilla RNN, the lecture's S_t = f(U x_t + W S_{t-1}).
 
     h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
@@ -88,7 +82,7 @@ def rnn_step(x: Tensor, hidden_state: Tensor, weights: Preactivates) -> Tensor:
     return torch.tanh(weights.preactivation(x, hidden_state))
 
 
-def lstm_step(x: Tensor, state: tuple[Tensor, Tensor], weights: Preactivates) -> LstmStep:
+def lstm_step(x: Tensor, state: tuple[Tensor, Tensor], weights: CellWeights) -> LstmStep:
     r"""One LSTM step: the gates that token t opens, and the state that they leave.
 
     i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)

@@ -7,16 +7,18 @@ nothing: any self-consistent numbers satisfy them, permuted weights included.
 """
 
 import math
-import random
+from bisect import insort
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cells import Cell, Preactivates, lstm_step, rnn_step
-from .recurrence import Direction, LayerActivations
+from .cells import Cell, CellWeights, lstm_step, rnn_step
+from .recurrence import Direction
 
 STEPS = 8
 
@@ -37,35 +39,40 @@ def chosen_timesteps(text: str, length: int, layer: int, direction: Direction) -
     """The timesteps that are checked: all of up to `STEPS`, else `STEPS` that nobody can choose beforehand."""
     if length <= STEPS:
         return np.arange(length)
-    seed = f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass")  # random.Random takes its SHA-512
-    return np.array(sorted(random.Random(seed).sample(range(length), STEPS)))
+    drawn = blake2b(f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass"), digest_size=8 * STEPS).digest()
+    chosen: list[int] = []
+    for n in range(STEPS):  # the n-th is one of those that are left, counted past the ones that are taken
+        t = int.from_bytes(drawn[8 * n : 8 * n + 8]) % (length - n)
+        for taken in chosen:
+            t += taken <= t
+        insort(chosen, t)
+    return np.array(chosen)
 
 
 def recurrence_error(
     cell: Cell,
-    exact: Preactivates,
-    x: Tensor,
-    shown: LayerActivations,
+    exact: CellWeights,
+    x: Values,
+    shown: Mapping[str, Values],
     direction: Direction,
     timesteps: NDArray[np.int64],
 ) -> float:
     """The largest difference between `shown` and one float64 step from the same state, and of the identities.
 
-    Args: x [time, input] and shown name -> [time, unit] of one text, one layer, one direction, without padding;
-          exact: the weights, in float64.
+    Args: exact, the weights in float64; x [timestep, input], of the `timesteps` that are checked; shown name -> [time,
+          unit] of one text, one layer, one direction, without padding.
     """
-    told = {name: values.cpu().numpy() for name, values in shown.items()}
-    inputs = x[torch.from_numpy(timesteps).to(x.device)].double()
+    inputs = torch.from_numpy(x).to(exact.bias_ih)
 
     def before(name: str) -> Tensor:
-        return torch.from_numpy(_previous(told[name], direction)[timesteps]).to(inputs)
+        return torch.from_numpy(_previous(shown[name], direction)[timesteps]).to(inputs)
 
     if cell == "rnn":
-        return _apart(rnn_step(inputs, before("hidden_state"), exact), told["hidden_state"][timesteps])
+        return _apart(rnn_step(inputs, before("hidden_state"), exact), shown["hidden_state"][timesteps])
     step = lstm_step(inputs, (before("hidden_state"), before("cell_state")), exact)
-    h, c, i, f, g, o = (told[name] for name in step._fields)
+    h, c, i, f, g, o = (shown[name] for name in step._fields)
     return max(
-        _apart(torch.cat(step), np.concatenate([told[name][timesteps] for name in step._fields])),
+        _apart(torch.cat(step), np.concatenate([shown[name][timesteps] for name in step._fields])),
         _apart(o * np.tanh(c), h),
         _apart(f * _previous(c, direction) + i * g, c),
     )

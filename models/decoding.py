@@ -39,7 +39,7 @@ class Decoder:
     def _ranked(self, p: NDArray[np.float64]) -> list[Scores]:
         """p [batch, label]"""
         order = np.argsort(-p, axis=1, kind="stable")
-        ranked = np.take_along_axis(p, order, axis=1)
+        ranked = p[np.arange(len(p))[:, None], order]
         return [
             tuple(zip([self.labels[k] for k in ks], scores, strict=True))
             for ks, scores in zip(order.tolist(), ranked.tolist(), strict=True)

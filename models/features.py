@@ -100,6 +100,8 @@ def text_ids(features: Sequence[Feature], tokens: Tokens) -> TextIds:
 
 def batch_ids(texts: Sequence[TextIds]) -> FeatureIds:
     """Ragged texts as one rectangle a feature: texts padded to the longest, bags to the largest, with `PADDING`."""
+    if len(texts) == 1:
+        return {kind: torch.from_numpy(ids[None]) for kind, ids in texts[0].items()}
     out: FeatureIds = {}
     for kind in texts[0]:
         longest, bag = (max(text[kind].shape[axis] for text in texts) for axis in (0, 1))

@@ -11,52 +11,56 @@ all sums stay float32.
 """
 
 import math
-import weakref
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from .cells import GATES, CellWeights, Preactivates
+from .cells import GATES, TENSORS
+from .certificate import Values
 from .encoder import Pass
-from .features import Embedding, FeatureIds, FeatureKind
-from .kernel import EXACT_STEPS, Kernel, LookUp, Precision
+from .features import Embedding, FeatureIds, FeatureKind, TextIds, batch_ids
+from .kernel import Kernel, LookUp, Precision
 from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations, Recurrence
 from .runner import Activations, Recording
 
-_KEPT_FLOATS = 1 << 24  # 64 MiB of memory that waits for its next use, at most
+_KEPT_FLOATS = 1 << 24  # 64 MiB of memory that is used again, at most
+_REFERENCES = 3  # to memory that is free: its pool's, the loop's over the pool, and that of asking
 _WORTH_A_THREAD = 10_000_000  # multiplications of one direction, beside which handing the other to a thread is little
 
 
 class Buffers:
-    """Memory for tensors, taken back when the last tensor that stands on it has gone."""
+    """Memory for tensors, lent again when the last tensor that stands on it has gone."""
 
     def __init__(self) -> None:
-        self._free: dict[int, list[Tensor]] = defaultdict(list)
+        self._pools: dict[int, list[Values]] = defaultdict(list)
         self._kept = 0
 
     def take(self, *shape: int) -> Tensor:
         """An uninitialised float32 tensor."""
         count = math.prod(shape)
         size = 1 << max(12, (count - 1).bit_length())
-        if self._free[size]:
-            memory = self._free[size].pop()
-            self._kept -= size
-        else:
-            memory = torch.empty(size)
-        lent = memory.numpy()
-        weakref.finalize(lent, self._back, size, memory).atexit = False
-        return torch.from_numpy(lent)[:count].view(shape)
+        return torch.from_numpy(self._free(size)[:count].reshape(shape))
 
-    def _back(self, size: int, memory: Tensor) -> None:
+    def _free(self, size: int) -> Values:
+        """A tensor refers to what it stands on; what the pool alone refers to is free."""
+        pool = self._pools[size]
+        for memory in pool:
+            if getrefcount(memory) == _REFERENCES:
+                return memory
+        memory = np.empty(size, np.float32)
         if self._kept + size <= _KEPT_FLOATS:
-            self._free[size].append(memory)
             self._kept += size
+            pool.append(memory)
+        return memory
 
 
 class Inputs(Sequence[Tensor]):
@@ -74,9 +78,13 @@ class Inputs(Sequence[Tensor]):
     @overload
     def __getitem__(self, layer: slice) -> Sequence[Tensor]: ...
     def __getitem__(self, layer: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(layer, slice):
+            return [self[n] for n in range(len(self))[layer]]
+        if layer > 0:
+            return self._below[layer - 1]
         if self._x is None:
             self._x = self._embed()
-        return (self._x, *self._below)[layer]
+        return self._x
 
 
 @dataclass(frozen=True)
@@ -123,29 +131,18 @@ class FusedLayer:
         names = [*GATES, "cell_state", *before] if self.gates == 4 else ["hidden_state_preactivation"]
         return {"hidden_state": out, **dict(zip(names, record, strict=False))}
 
+    def error(self, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]) -> float:
+        """As `models.certificate.recurrence_error`."""
+        w = self.weights
+        told = [shown[name] for name in TENSORS["lstm" if self.gates == 4 else "rnn"]]
+        file = (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
+        return self.kernel.check(self.gates, self.reverse, file, x, told, timesteps)
+
     def tensors(self, recording: Recording) -> int:
         """How many tensors besides h_t are recorded."""
         if self.gates == 4:
             return {"nothing": 0, "gates": 5, "everything": 9}[recording]
         return int(recording == "everything")
-
-
-class ExactWeights:
-    """One recurrence's preactivations in float64 from the float32 weights of the file, without a copy of these."""
-
-    def __init__(self, kernel: Kernel, weights: CellWeights) -> None:
-        self.kernel, self.weights = kernel, weights
-        self.bias = weights.bias_ih.double() + weights.bias_hh.double()
-
-    def preactivation(self, x: Tensor, hidden_state: Tensor) -> Tensor:
-        """As `CellWeights.preactivation`, of at most `EXACT_STEPS` steps: float64 [step, input], [step, unit]."""
-        steps = len(x)
-        out = self.bias[:, None].repeat(1, EXACT_STEPS)
-        for weight, of in ((self.weights.weight_ih, x), (self.weights.weight_hh, hidden_state)):
-            columns = of.new_zeros(of.shape[1], EXACT_STEPS)
-            columns[:, :steps] = of.T
-            self.kernel.add_exactly(weight, columns, out)
-        return out[:, :steps].T
 
 
 class InputProjection:
@@ -205,7 +202,7 @@ class FusedRunner:
         self.inputs = [InputProjection(layer, network.embedding) for layer in self.layers[0]]
         self.projections = [[layer.pack(layer.weights.weight_ih) for layer in layers] for layers in self.layers[1:]]
         self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
-        self._exact = [[ExactWeights(kernel, layer.weights) for layer in layers] for layers in self.layers]
+        self._tables = {f.kind: network.embedding.tables[f.kind].detach() for f in network.embedding.features}
         self.buffers = Buffers()
         self._beside = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
 
@@ -221,7 +218,7 @@ class FusedRunner:
     @torch.inference_mode()
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         batch, time = len(lengths), next(iter(ids.values())).shape[1]
-        order = torch.argsort(lengths, descending=True, stable=True)
+        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
         rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
         below: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
@@ -239,7 +236,8 @@ class FusedRunner:
             if n + 1 < len(self.layers):
                 below.append(out)
                 incoming = self._later_layer(n + 1, out.view(batch * time, -1), rows)
-        run = Pass(Inputs(lambda: self.network.embedding(ids), below), tuple(states), lengths)
+        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), below)
+        run = Pass(inputs, tuple(states), lengths)
         return run, None if recording == "nothing" else activations
 
     def _direction(
@@ -259,8 +257,14 @@ class FusedRunner:
         others = [self._beside.submit(run) for run in runs[1:]]
         return [runs[0](), *(other.result() for other in others)]
 
-    def exact(self, layer: int, direction: Direction) -> Preactivates:
-        return self._exact[layer][self.directions.index(direction)]
+    def embedded(self, ids: TextIds) -> Values:
+        rows: Values = self._embedded(batch_ids([ids]), list(self._tables)).numpy()
+        return rows
+
+    def recurrence_error(
+        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+    ) -> float:
+        return self.layers[layer][self.directions.index(direction)].error(x, shown, timesteps)
 
     def outputs(self, run: Pass) -> Tensor:
         """What the head says: logits [batch, label], or emissions [batch, time, tag]."""
@@ -280,16 +284,20 @@ class FusedRunner:
 
     def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
         """What enters each direction."""
-        embedding, rest = self.network.embedding, None
         kinds = self.inputs[0].rest
-        if kinds:
-            tables = [embedding.tables[kind] for kind in kinds]
-            bags = [ids[kind].flatten(0, 1) for kind in kinds]
-            rest = self.buffers.take(len(bags[0]), sum(table.shape[1] for table in tables))
-            parts = torch.split(rest, [table.shape[1] for table in tables], dim=1)
-            for table, bag, part in zip(tables, bags, parts, strict=True):
-                self._kernel.bag(table, bag, part)
+        rest = self._embedded(ids, kinds) if kinds else None
         return [projection.of(ids, rest, rows) for projection in self.inputs]
+
+    def _embedded(self, ids: FeatureIds, kinds: Sequence[FeatureKind]) -> Tensor:
+        """x_t of these features: [batch * time, input]."""
+        tables = [self._tables[kind] for kind in kinds]
+        bags = [ids[kind].flatten(0, 1) for kind in kinds]
+        out = self.buffers.take(len(bags[0]), sum(table.shape[1] for table in tables))
+        first = 0
+        for table, bag in zip(tables, bags, strict=True):
+            self._kernel.bag(table, bag, out[:, first:])
+            first += table.shape[1]
+        return out
 
     def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> list[Incoming]:
         def product(weights: Tensor, bias: Tensor) -> Callable[[Tensor], None]:

@@ -1,13 +1,13 @@
 """The whole domain in one method: texts in; labels or entities out and, when asked, what happened inside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from .analysis.reductions import reduce
-from .certificate import Certificate, chosen_timesteps, recurrence_error
+from .certificate import Certificate, chosen_timesteps
 from .checkpoint import Checkpoint
 from .crf import Lattice
 from .decoding import Decoder, softmax
@@ -124,13 +124,15 @@ class Predictor:
             batch = [texts[i] for i in rows]
             run, activations = self.forward(batch, _recording(shown))
             answers = self.answers(batch, run)
+            record = Record.of(run, activations) if activations else None
             for b, (i, answer) in enumerate(zip(rows, answers, strict=True)):
-                inside = self._inside(batch[b], b, run, activations, shown) if shown and activations else None
+                inside = self._inside(batch[b], b, run, record, shown) if shown and record else None
                 out[i] = answer if inside is None else replace(answer, inside=inside)
         return [out[i] for i in range(len(texts))]
 
     def forward(self, batch: Sequence[Prepared], recording: Recording) -> tuple[Pass, Activations | None]:
-        return self.runner.run(batch_ids([t.ids for t in batch]), torch.tensor([len(t) for t in batch]), recording)
+        lengths = torch.from_numpy(np.array([len(t) for t in batch]))
+        return self.runner.run(batch_ids([t.ids for t in batch]), lengths, recording)
 
     def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
         """Places in `lengths`, in groups of like length; recorded ones are smaller, for they keep every gate."""
@@ -148,20 +150,20 @@ class Predictor:
         """What the head says of a pass over `batch`."""
         return self.decoder.decode(batch, self.runner.outputs(run))
 
-    def _inside(self, text: Prepared, row: int, run: Pass, activations: Activations, shown: Plan) -> Inside:
+    def _inside(self, text: Prepared, row: int, run: Pass, record: "Record", shown: Plan) -> Inside:
         """What `shown` asks to see of row `row` of a batch."""
         n, asked = len(text), shown.inspection
-        mine = [[{k: v[row, :n] for k, v in d.items()} for d in layer] for layer in activations]
+        its = record.text(row, n)
         selection = shown.select(n)
         wanted = {*shown.tensors, *shown.reduced, *(("forget_gate", "input_gate") if "phases" in asked.reduce else ())}
-        values = {name: self._selected(mine, name, selection) for name in wanted}
+        values = {name: self._selected(its, name, selection) for name in wanted}
         emissions = marginals = None
         if asked.token_scores:
             emissions, marginals = self._token_scores(run, row, n)
         return Inside(
             selection,
             {name: values[name] for name in shown.tensors},
-            self._certificate(text, [x[row, :n] for x in run.inputs], mine),
+            self._certificate(text, its),
             reduce({name: values[name] for name in shown.reduced}, asked.reduce, values) if asked.reduce else None,
             self._prefixes(text, run, row) if asked.prefix_predictions else None,
             run.inputs[0][row, :n].cpu().numpy() if asked.embedding else None,
@@ -169,26 +171,30 @@ class Predictor:
             marginals,
         )
 
-    def _selected(self, mine: Activations, name: str, selection: Selection) -> Array:
-        """[layer, direction, timestep, unit] of one tensor, copied from the device once."""
+    def _selected(self, its: "Record", name: str, selection: Selection) -> Array:
+        """[layer, direction, timestep, unit] of one tensor of one text."""
         directions = self.checkpoint.manifest.directions
-        shown = [mine[layer][directions.index(d)][name] for layer in selection.layers for d in selection.directions]
-        stack = torch.stack(shown) if len(shown) > 1 else shown[0][None]
-        values: Array = stack.cpu().numpy().reshape(len(selection.layers), len(selection.directions), *stack.shape[1:])
+        shown = [
+            its.shown[layer][directions.index(d)][name] for layer in selection.layers for d in selection.directions
+        ]
+        values = np.stack(shown) if len(shown) > 1 else shown[0]
+        values = values.reshape(len(selection.layers), len(selection.directions), *shown[0].shape)
         if len(selection.timesteps) < values.shape[2]:
             values = values[:, :, list(selection.timesteps)]
         if selection.units != tuple(range(values.shape[3])):
             values = values[:, :, :, list(selection.units)]
         return values
 
-    def _certificate(self, text: Prepared, inputs: Sequence[torch.Tensor], mine: Activations) -> Certificate:
-        encoder = self.network.encoder
+    def _certificate(self, text: Prepared, its: "Record") -> Certificate:
         worst = 0.0
-        for layer, x in enumerate(inputs):
-            for d, direction in enumerate(encoder.directions):
+        for layer, shown in enumerate(its.shown):
+            for d, direction in enumerate(self.network.encoder.directions):
                 at = chosen_timesteps(text.text, len(text), layer, direction)
-                weights = self.runner.exact(layer, direction)
-                worst = max(worst, recurrence_error(encoder.cell, weights, x, mine[layer][d], direction, at))
+                if layer == 0:
+                    x = self.runner.embedded({kind: ids[at] for kind, ids in text.ids.items()})
+                else:
+                    x = its.below[layer - 1][at]
+                worst = max(worst, self.runner.recurrence_error(layer, direction, x, shown[d], at))
         return Certificate(worst, self.runner.precision, self.device.type, self.runner.kernel)
 
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
@@ -211,6 +217,27 @@ class Predictor:
         changes = np.flatnonzero(best != best[-1])
         labels = tuple(self.checkpoint.labels[k] for k in best)
         return Prefixes(labels, tuple(map(float, scores.max(1))), int(changes[-1]) + 1 if len(changes) else 0)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a pass went through, on the host: shown [layer][direction] tensor name -> values; below: what each layer but
+    the first read.
+
+    Each [batch, time, feature], and [time, feature] of one text.
+    """
+
+    shown: list[list[dict[str, Array]]]
+    below: list[Array]
+
+    @classmethod
+    def of(cls, run: Pass, activations: Activations) -> "Record":
+        shown = [[{name: v.cpu().numpy() for name, v in d.items()} for d in layer] for layer in activations]
+        return cls(shown, [x.cpu().numpy() for x in run.inputs[1:]])
+
+    def text(self, row: int, length: int) -> "Record":
+        shown = [[{name: v[row, :length] for name, v in d.items()} for d in layer] for layer in self.shown]
+        return Record(shown, [x[row, :length] for x in self.below])
 
 
 def _recording(shown: Plan | None) -> Recording:

@@ -1,14 +1,17 @@
 """Which recurrence runs a network: torch's kernels, or the fused one of `models.fused`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from .cells import Preactivates
+from .certificate import Values, recurrence_error
 from .encoder import Pass
-from .features import FeatureIds
+from .features import FeatureIds, TextIds, batch_ids
 from .kernel import Precision
 from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations
@@ -36,8 +39,13 @@ class Runner(Protocol):
     def outputs(self, run: Pass) -> Tensor:
         """What the head says of a pass: logits [batch, label], or emissions [batch, time, tag]."""
 
-    def exact(self, layer: int, direction: Direction) -> Preactivates:
-        """A recurrence's weights in float64, for its certificate; computed apart from what they certify."""
+    def embedded(self, ids: TextIds) -> Values:
+        """x_t of some tokens: [token, input]."""
+
+    def recurrence_error(
+        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+    ) -> float:
+        """As `models.certificate.recurrence_error`, of this network's recurrence."""
 
 
 @dataclass(frozen=True)
@@ -66,5 +74,13 @@ class TorchRunner:
         out: Tensor = self.network.outputs(run)
         return out
 
-    def exact(self, layer: int, direction: Direction) -> Preactivates:
-        return self.network.encoder.recurrence(layer, direction).weights.to(torch.float64)
+    def embedded(self, ids: TextIds) -> Values:
+        here = {kind: value.to(self.device) for kind, value in batch_ids([ids]).items()}
+        rows: Values = self.network.embedding(here)[0].cpu().numpy()
+        return rows
+
+    def recurrence_error(
+        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+    ) -> float:
+        its = self.network.encoder.recurrence(layer, direction)
+        return recurrence_error(its.cell, its.weights.to(torch.float64), x, shown, direction, timesteps)

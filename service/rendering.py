@@ -8,13 +8,13 @@ import base64
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from safetensors.numpy import save as safetensors_bytes
+from safetensors import TensorSpec, serialize
 
 from models.prediction import Entity, Inside, Prediction
 from models.predictor import Predictor
@@ -86,16 +86,14 @@ def pack(body: dict[str, Any], arrays: dict[str, Array], style: Style) -> bytes:
     """The answer as JSON, or as a binary file of the arrays with the JSON beside them."""
     response = dumps(body)
     if style.media_type == SAFETENSORS:
-        return safetensors_bytes(
-            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"response": response.decode()}
-        )
+        return _safetensors(arrays, response)
     if style.media_type == NPZ:
         return _npz(arrays, response)
     return response
 
 
 def dumps(value: Any) -> bytes:
-    """JSON with ndarrays as nested lists; NaN and infinity become null."""
+    """JSON with ndarrays as nested lists and dataclasses as objects; NaN and infinity become null."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -122,12 +120,18 @@ def _entity(e: Entity, units: NDArray[np.int64] | None) -> dict[str, Any]:
 
 def token_list(predictor: Predictor, tokens: Tokens, units: NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
     """Every token with its id, its place, and whether the vocabulary knows it."""
-    ids = predictor.vocabulary.ids(tokens.forms)
-    known = (token.form in predictor.vocabulary for token in tokens)
-    at = [places(token.start, token.end, units) for token in tokens]
+    vocabulary, text = predictor.vocabulary, tokens.text
+    columns = zip(tokens.starts, tokens.ends, tokens.forms, strict=True)
     return [
-        {"index": n, "text": token.text, "id": i, "start": start, "end": end, "known": is_known}
-        for n, (token, i, (start, end), is_known) in enumerate(zip(tokens, ids, at, known, strict=True))
+        {
+            "index": n,
+            "text": text[start:end],
+            "id": vocabulary.id(form),
+            "start": start if units is None else int(units[start]),
+            "end": end if units is None else int(units[end]),
+            "known": form in vocabulary,
+        }
+        for n, (start, end, form) in enumerate(columns)
     ]
 
 
@@ -145,14 +149,14 @@ def _inside(inside: Inside, style: Style, key: str, arrays: dict[str, Array]) ->
             k: {n: rounded(v, style.decimals) for n, v in d.items()} for k, d in inside.reductions.items()
         }
     if inside.prefixes is not None:
-        out["prefix"] = asdict(inside.prefixes)
+        out["prefix"] = inside.prefixes
     if inside.embedding is not None:
         out["embedding"] = tensor("embedding", inside.embedding)
     if inside.emissions is not None and inside.marginals is not None:
         scores = {"emissions": inside.emissions, "marginals": inside.marginals}
         listed = style.form == "json"
         out["token_scores"] = {k: rounded(v, style.decimals) if listed else tensor(k, v) for k, v in scores.items()}
-    return out | {"certificate": asdict(inside.certificate)}
+    return out | {"certificate": inside.certificate}
 
 
 def data(values: Array, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
@@ -166,6 +170,19 @@ def data(values: Array, style: Style, key: str, arrays: dict[str, Array]) -> dic
 
 def rounded(values: NDArray[Any], decimals: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.round(values, decimals))
+
+
+def _safetensors(arrays: dict[str, Array], response: bytes) -> bytes:
+    """The JSON answer stands in the metadata. What is whole in memory is copied once, into the answer."""
+    whole = {key: np.ascontiguousarray(values, "<f4") for key, values in arrays.items()}
+    specs = {
+        key: TensorSpec(
+            dtype="float32", shape=values.shape, data_ptr=values.__array_interface__["data"][0], data_len=values.nbytes
+        )
+        for key, values in whole.items()
+    }
+    made: bytes = serialize(specs, {"response": response.decode()})
+    return made
 
 
 def _npz(arrays: dict[str, Array], response: bytes) -> bytes:

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from ctypes import POINTER, c_int32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from . import structures
-from .structures import Bag, Exact, Pool, Projection, Recurrence, Target
+from .structures import Bag, Check, Pool, Projection, Recurrence, Target
 
 Precision = Literal["float32", "bfloat16"]  # of packed weights
-EXACT_STEPS = 8  # that are computed in float64 at once
+CHECKED_STEPS = 8  # that one call of `Kernel.check` computes again, at most
 LIBRARY = Path(__file__).parent / "recurrence.so"
 
 
@@ -163,9 +165,31 @@ class Kernel:
         )  # fmt: skip
         self._target.recur(its)
 
-    def add_exactly(self, weight: Tensor, x: Tensor, out: Tensor) -> None:
-        """out += W x in float64: weight float32 [row, depth], x [depth, EXACT_STEPS], out [row, EXACT_STEPS]."""
-        self._target.exact(Exact(*weight.shape, _at(weight), _at(x), _at(out)))
+    def check(
+        self,
+        gates: int,
+        reverse: bool,
+        weights: tuple[Tensor, Tensor, Tensor, Tensor],
+        x: NDArray[np.floating],
+        shown: Sequence[NDArray[np.floating]],
+        timesteps: NDArray[np.int64],
+    ) -> float:
+        """The largest difference in float64 between what is shown of one text and what the weights do; see check.hpp.
+
+        Args: weights as in the file: W_ih, W_hh, b_ih, b_hh; x [step, input], of the timesteps; shown: h and, of an
+              LSTM, c, i, f, g, o, each [time, unit]; timesteps: those that are computed again, at most `CHECKED_STEPS`.
+        """
+        if len(timesteps) > CHECKED_STEPS:
+            raise ValueError(f"{len(timesteps)} timesteps to check at once: at most {CHECKED_STEPS}")
+        inputs, *told = (np.ascontiguousarray(values, np.float32) for values in (x, *shown))
+        its = Check(
+            gates=gates, units=weights[1].shape[1], depth=inputs.shape[1], reverse=int(reverse), steps=len(timesteps),
+            time=len(told[0]), timesteps=_start(timesteps), input=_start(inputs), weight_ih=_at(weights[0]),
+            weight_hh=_at(weights[1]), bias_ih=_at(weights[2]), bias_hh=_at(weights[3]),
+            shown=(c_void_p * 6)(*map(_start, told)),
+        )  # fmt: skip
+        self._target.check(its)
+        return float(its.largest)
 
     def pool(self, states: Tensor, lengths: Tensor, out: Tensor) -> None:
         """Mean and maximum over each text's own timesteps: states [batch, time, unit] -> out [batch, 2 * unit]."""
@@ -187,3 +211,8 @@ def _is_paired(weights: Tensor) -> int:
 
 def _at(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
+
+
+def _start(x: NDArray[Any]) -> int:
+    """As `_at`; several times as fast as x.ctypes.data."""
+    return int(x.__array_interface__["data"][0])

@@ -19,7 +19,7 @@ struct Target {
     void (*bag)(const struct Bag*);
     void (*recur)(const struct Recurrence*);
     void (*pool)(const struct Pool*);
-    void (*exact)(const struct Exact*);
+    void (*check)(struct Check*);
 };
 
 // out[row] = start[row] + W in[row], for the rows named.
@@ -82,13 +82,17 @@ struct Pool {
     float* out;
 };
 
-// out += W x in float64 for the few steps that a certificate checks: EXACT_STEPS columns, unused ones zero.
-#define EXACT_STEPS 8
-struct Exact {
-    int32_t rows, depth;
-    const float* weights;  // [rows][depth], as in the file
-    const double* input;   // [depth][EXACT_STEPS]
-    double* out;           // [rows][EXACT_STEPS]
+// How far what is shown of one text, one layer, one direction is from what the weights do, in float64: see check.hpp.
+#define CHECKED_STEPS 8
+struct Check {
+    int32_t gates, units, depth, reverse;
+    int32_t steps;             // that are computed again, up to CHECKED_STEPS
+    int64_t time;
+    const int64_t* timesteps;  // [steps]
+    const float* input;        // [steps][depth], x_t of these
+    const float *weight_ih, *weight_hh, *bias_ih, *bias_hh;  // as in the file
+    const float* shown[6];     // [time][units] each: h, and for an LSTM c, i, f, g, o
+    double largest;            // the answer
 };
 
 __attribute__((visibility("default"))) int32_t target_count(void);

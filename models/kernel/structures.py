@@ -1,6 +1,6 @@
 """The structures of `kernel.h`, field by field."""
 
-from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char_p, c_int32, c_int64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_bool, c_char_p, c_double, c_int32, c_int64, c_void_p
 from typing import Any
 
 
@@ -40,9 +40,12 @@ class Pool(Structure):
     ]  # fmt: skip
 
 
-class Exact(Structure):
+class Check(Structure):
     _fields_ = [
-        ("rows", c_int32), ("depth", c_int32), ("weights", c_void_p), ("input", c_void_p), ("out", c_void_p),
+        ("gates", c_int32), ("units", c_int32), ("depth", c_int32), ("reverse", c_int32), ("steps", c_int32),
+        ("time", c_int64), ("timesteps", c_void_p), ("input", c_void_p), ("weight_ih", c_void_p),
+        ("weight_hh", c_void_p), ("bias_ih", c_void_p), ("bias_hh", c_void_p), ("shown", c_void_p * 6),
+        ("largest", c_double),
     ]  # fmt: skip
 
 
@@ -55,5 +58,5 @@ class Target(Structure):
         ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)),
         ("project", _function(Projection)),
         ("bag", _function(Bag)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
-        ("exact", _function(Exact)),
+        ("check", _function(Check)),
     ]  # fmt: skip

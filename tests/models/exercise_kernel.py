@@ -6,9 +6,10 @@ Usage: exercise_kernel.py LIBRARY
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from models.kernel import EXACT_STEPS, Kernel, LookUp, Precision, available
+from models.kernel import CHECKED_STEPS, Kernel, LookUp, Precision, available
 
 
 def exercise(
@@ -38,11 +39,11 @@ def exercise(
             last = torch.empty(batch, units)
             kernel.recur(gates, reverse, n, order, weights, given, out, recorded, state, last, looked_up)
     assert out.isfinite().all()
-    kernel.add_exactly(
-        torch.randn(gates * units, depth),
-        torch.randn(depth, EXACT_STEPS, dtype=torch.float64),
-        torch.empty(gates * units, EXACT_STEPS, dtype=torch.float64),
-    )
+    weights = [torch.randn(gates * units, n) for n in (depth, units, 1, 1)]
+    told = torch.rand(6 if gates == 4 else 1, batch * time, units).numpy()
+    at = np.arange(min(CHECKED_STEPS, batch * time))
+    x = torch.randn(len(at), depth).numpy()
+    assert np.isfinite(kernel.check(gates, reverse, tuple(weights), x, list(told), at))  # type: ignore[arg-type]
     kernel.bag(torch.randn(5, 7), torch.randint(5, (6, 3)), torch.empty(6, 9)[:, 2:])
     kernel.pool(out.contiguous(), n, torch.empty(batch, 2 * units))
 
