@@ -28,7 +28,8 @@ class Pass:
     @property
     def top(self) -> Tensor:
         """The top layer's states, directions side by side: [batch, time, direction * unit]."""
-        return torch.cat(self.hidden_states[-1], dim=-1)
+        states = self.hidden_states[-1]
+        return torch.cat(states, dim=-1) if len(states) > 1 else states[0]
 
 
 class Encoder(nn.Module):

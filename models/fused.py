@@ -215,9 +215,8 @@ class FusedRunner:
         for projection in self.inputs:
             projection.tabulate(kind)
 
-    @torch.inference_mode()
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
-        batch, time = len(lengths), next(iter(ids.values())).shape[1]
+        batch, time = next(iter(ids.values())).shape[:2]
         order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
         rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
         below: list[Tensor] = []
@@ -226,7 +225,7 @@ class FusedRunner:
         incoming = self._layer_0(ids, rows)
         for n, layers in enumerate(self.layers):
             out = self.buffers.take(batch, time, len(layers) * self.units)
-            halves = torch.split(out, self.units, dim=2)
+            halves = torch.split(out, self.units, dim=2) if len(layers) > 1 else (out,)
             runs = [
                 self._direction(layer, of, lengths, order, half, recording)
                 for layer, of, half in zip(layers, incoming, halves, strict=True)
@@ -273,11 +272,11 @@ class FusedRunner:
             read = run.top.reshape(-1, run.top.shape[2])
         elif self.network.architecture.reads == "mean_max":
             top = run.top.contiguous()
-            read = self.buffers.take(len(top), 2 * top.shape[2])
+            read = self.buffers.take(top.shape[0], 2 * top.shape[2])
             self._kernel.pool(top, run.lengths, read)
         else:
             read = self.network.read(run).contiguous()
-        out = self.buffers.take(len(read), len(bias))
+        out = self.buffers.take(read.shape[0], bias.shape[0])
         self._kernel.project(read, weights, bias, out)
         out = out[:, : self.network.architecture.outputs]
         return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
@@ -292,7 +291,7 @@ class FusedRunner:
         """x_t of these features: [batch * time, input]."""
         tables = [self._tables[kind] for kind in kinds]
         bags = [ids[kind].flatten(0, 1) for kind in kinds]
-        out = self.buffers.take(len(bags[0]), sum(table.shape[1] for table in tables))
+        out = self.buffers.take(bags[0].shape[0], sum(table.shape[1] for table in tables))
         first = 0
         for table, bag in zip(tables, bags, strict=True):
             self._kernel.bag(table, bag, out[:, first:])

@@ -100,7 +100,8 @@ class Tagger(Network):
 def last_state(run: Pass) -> Tensor:
     """Each direction's state after it read the whole text: forward's at the last token, reverse's at the first."""
     states = run.hidden_states[-1]
-    first = torch.arange(len(run.lengths), device=run.lengths.device) * states[0].shape[1]
+    batch, time = states[0].shape[:2]
+    first = torch.arange(0, batch * time, time, device=run.lengths.device)
     ends = (first + run.lengths - 1, first)
     read = [h.flatten(0, 1).index_select(0, end) for h, end in zip(states, ends, strict=False)]
     return torch.cat(read, dim=-1) if len(read) > 1 else read[0]

@@ -19,6 +19,7 @@ from safetensors import TensorSpec, serialize
 from models.prediction import Entity, Inside, Prediction
 from models.predictor import Predictor
 from models.text import Tokens
+from models.vocabulary import UNKNOWN
 
 from .errors import AnswerTooLarge
 from .schemas import OffsetUnit
@@ -120,18 +121,17 @@ def _entity(e: Entity, units: NDArray[np.int64] | None) -> dict[str, Any]:
 
 def token_list(predictor: Predictor, tokens: Tokens, units: NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
     """Every token with its id, its place, and whether the vocabulary knows it."""
-    vocabulary, text = predictor.vocabulary, tokens.text
-    columns = zip(tokens.starts, tokens.ends, tokens.forms, strict=True)
+    text, ids = tokens.text, predictor.vocabulary.ids(tokens.forms)
     return [
         {
             "index": n,
             "text": text[start:end],
-            "id": vocabulary.id(form),
+            "id": i,
             "start": start if units is None else int(units[start]),
             "end": end if units is None else int(units[end]),
-            "known": form in vocabulary,
+            "known": i != UNKNOWN,
         }
-        for n, (start, end, form) in enumerate(columns)
+        for n, (start, end, i) in enumerate(zip(tokens.starts, tokens.ends, ids, strict=True))
     ]
 
 

@@ -115,7 +115,7 @@ class Kernel:
 
         x [row, depth]; weights and bias packed; out [row, packed]; rows int64, which ones; None: all.
         """
-        count = x.shape[0] if rows is None else len(rows)
+        count = x.shape[0] if rows is None else rows.shape[0]
         its = Projection(
             depth=x.shape[1], blocks=weights.shape[0], bfloat16=_is_paired(weights), count=count, rows=_at(rows),
             input=_at(x), input_stride=x.stride(0), weights=_at(weights), bias=_at(bias), out=_at(out),
@@ -128,7 +128,7 @@ class Kernel:
 
         table [id, width]; ids int64 [bag, size]; out [bag, width], a view whose rows may lie apart.
         """
-        its = Bag(ids.shape[1], table.shape[1], len(ids), _at(ids), _at(table), _at(out), out.stride(0))
+        its = Bag(ids.shape[1], table.shape[1], ids.shape[0], _at(ids), _at(table), _at(out), out.stride(0))
         self._target.bag(its)
 
     def recur(

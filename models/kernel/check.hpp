@@ -117,20 +117,30 @@ struct Inputs {
         for (int k = 0; k < depth; k++) at.at[static_cast<int64_t>(step) * stride + k] = values[k];
     }
 
-    // sums[n] += the row's product with step n, a lane each for every LANES-th k; rest[n]: what is left of k.
-    void add(int row, Wide* sums, double* rest) const {
-        const float* w = weights + static_cast<int64_t>(row) * depth;
-        int64_t k = 0;
-        for (; k + LANES <= depth; k += LANES) {
+    const float* row(int n) const { return weights + static_cast<int64_t>(n) * depth; }
+    const double* step(int n) const { return at.at + static_cast<int64_t>(n) * stride; }
+};
+
+// out[n] = one row of both products with step n.
+inline void multiply(const Inputs& x, const Inputs& h, int row, double* out) {
+    Wide sums[CHECKED_STEPS] = {};
+    for (int n = 0; n < CHECKED_STEPS; n++) out[n] = 0;
+    const Inputs* const both[] = {&x, &h};
+    for (const Inputs* its : both) {
+        const float* w = its->row(row);
+        int k = 0;
+        for (; k + LANES <= its->depth; k += LANES) {
             Wide widened;
             widen(widened, w + k);
 #pragma GCC unroll 8
-            for (int n = 0; n < CHECKED_STEPS; n++) sums[n] += widened * load<Wide>(at.at + n * stride + k);
+            for (int n = 0; n < CHECKED_STEPS; n++) sums[n] += widened * load<Wide>(its->step(n) + k);
         }
-        for (; k < depth; k++)
-            for (int n = 0; n < CHECKED_STEPS; n++) rest[n] += static_cast<double>(w[k]) * at.at[n * stride + k];
+        for (; k < its->depth; k++)
+            for (int n = 0; n < CHECKED_STEPS; n++) out[n] += static_cast<double>(w[k]) * its->step(n)[k];
     }
-};
+    for (int n = 0; n < CHECKED_STEPS; n++)
+        for (int lane = 0; lane < LANES; lane++) out[n] += sums[n][lane];
+}
 
 double run(const Check* a) {
     const int rows = a->gates * a->units;
@@ -143,14 +153,10 @@ double run(const Check* a) {
     }
     Room<double> z(static_cast<int64_t>(CHECKED_STEPS) * rows);
     for (int row = 0; row < rows; row++) {
-        Wide sums[CHECKED_STEPS] = {};
-        double rest[CHECKED_STEPS] = {};
-        x.add(row, sums, rest);
-        h.add(row, sums, rest);
-        for (int n = 0; n < CHECKED_STEPS; n++) {
-            for (int lane = 0; lane < LANES; lane++) rest[n] += sums[n][lane];
-            z[static_cast<int64_t>(n) * rows + row] = rest[n] + a->bias_ih[row] + a->bias_hh[row];
-        }
+        double sums[CHECKED_STEPS];
+        multiply(x, h, row, sums);
+        for (int n = 0; n < CHECKED_STEPS; n++)
+            z[static_cast<int64_t>(n) * rows + row] = sums[n] + a->bias_ih[row] + a->bias_hh[row];
     }
     Largest apart;
     const auto units = [&](auto vector, auto single) {

@@ -62,8 +62,8 @@ def accepted(request: Request, offered: tuple[str, ...]) -> str:
     Raises: NotAcceptable.
     """
     header = request.headers.get("accept", "*/*")
-    if header in ("*/*", offered[0]):
-        return offered[0]
+    if header == "*/*" or header in offered:  # nearly all that is ever sent
+        return offered[0] if header == "*/*" else header
     best, liked = None, 0.0
     for media_type in offered:
         quality = _quality(header, media_type)
