@@ -124,6 +124,7 @@ inline Vector tanh_of(Vector x) {
 
 // What products are made of. A sum takes one input after another; Rows are the inputs' rows as the sums read them.
 struct Float32 {
+    typedef float Weight;
     typedef float Input;
     typedef Vector Column;
     static int inputs(int depth) { return depth; }
@@ -138,35 +139,43 @@ struct Float32 {
 
 // Two inputs at once: of n pairs, pair k holds the inputs k (in its low half) and n + k.
 struct BFloat16 {
-    typedef uint32_t Input;
+    typedef uint32_t Weight;
     typedef Integers Column;
     static int inputs(int depth) { return (depth + 1) / 2; }
-    static Vector multiply_add(Vector sum, uint32_t x, Integers w) {
-#if defined(__AVX512BF16__)
-        return bits<Vector>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(Integers{} + static_cast<int32_t>(x)), bits<__m512bh>(w)));
-#else
-        sum = sum + bits<float>(x << 16) * bits<Vector>(w << 16);
-        return sum + bits<float>(x & 0xffff0000u) * bits<Vector>(w & static_cast<int32_t>(0xffff0000u));
-#endif
-    }
-
     static uint32_t rounded(float x) {  // to the nearest, ties to even; a NaN stays one
         const uint32_t whole = bits<uint32_t>(x);
         return x == x ? (whole + 0x7fff + (whole >> 16 & 1)) >> 16 : 0x7fc0;
     }
 
+#if defined(__AVX512BF16__)
+    typedef uint32_t Input;
+    static Input pair(float low, float high) { return rounded(low) | rounded(high) << 16; }
+    static Vector multiply_add(Vector sum, Input x, Integers w) {
+        return bits<Vector>(_mm512_dpbf16_ps(bits<__m512>(sum), bits<__m512bh>(Integers{} + static_cast<int32_t>(x)), bits<__m512bh>(w)));
+    }
+#else
+    struct Input {
+        float low, high;
+    };
+    static Input pair(float low, float high) { return {bits<float>(rounded(low) << 16), bits<float>(rounded(high) << 16)}; }
+    static Vector multiply_add(Vector sum, Input x, Integers w) {
+        sum = sum + x.low * bits<Vector>(w << 16);
+        return sum + x.high * bits<Vector>(w & static_cast<int32_t>(0xffff0000u));
+    }
+#endif
+
     struct Rows {  // rounded copies
-        const int depth, pairs;
-        Room<uint32_t> copies;
-        Room<const uint32_t*> at;
+        int depth, pairs;
+        Room<Input> copies;
+        Room<const Input*> at;
         Rows(int64_t count, int depth) : depth(depth), pairs(inputs(depth)), copies(count * pairs), at(count) {
             for (int64_t row = 0; row < count; row++) at[row] = &copies[row * pairs];
         }
         void set(int64_t row, const float* values) {
-            uint32_t* copy = &copies[row * pairs];
+            Input* copy = &copies[row * pairs];
             const int second = depth - pairs;  // one less than `pairs` where depth is odd
-            for (int k = 0; k < second; k++) copy[k] = rounded(values[k]) | rounded(values[pairs + k]) << 16;
-            if (second < pairs) copy[second] = rounded(values[second]);
+            for (int k = 0; k < second; k++) copy[k] = pair(values[k], values[pairs + k]);
+            if (second < pairs) copy[second] = pair(values[second], 0.0f);
         }
     };
 };
@@ -174,7 +183,7 @@ struct BFloat16 {
 // z[row][block] = start[row][block] + sum_k x[row][k] * w[block][k], for R rows and Q column blocks side by side.
 template <class Number, int R, int Q>
 inline void products(
-    const typename Number::Input* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z) {
+    const typename Number::Weight* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z) {
     Vector sum[R][4 * Q];
 #pragma GCC unroll 32
     for (int r = 0; r < R; r++)
@@ -198,7 +207,7 @@ inline void products(
 
 template <class Number, int R>
 inline void products_of_rows(
-    const typename Number::Input* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z, int rows) {
+    const typename Number::Weight* w, int inputs, const typename Number::Input* const* x, const float* const* start, float* z, int rows) {
     if (rows == R) products<Number, R, 1>(w, inputs, x, start, z);
     else if constexpr (R > 1) products_of_rows<Number, R - 1>(w, inputs, x, start, z, rows);
 }
@@ -213,7 +222,7 @@ inline void sweep(
     const float* from[ROWS];
     const int inputs = Number::inputs(depth);
     const int64_t size = static_cast<int64_t>(inputs) * BLOCK;
-    const auto* w = static_cast<const typename Number::Input*>(weights);
+    const auto* w = static_cast<const typename Number::Weight*>(weights);
     const int step = rows == 1 ? 2 : 1;  // one row has too few sums to hide an addition's latency: two blocks at once
     const int steps = (blocks + step - 1) / step;
     for (int n = 0; n < steps; n++) {
