@@ -11,7 +11,7 @@ from pathlib import Path
 from . import growth, report, results, serving
 from .peers.environments import InstallFailed, ensure
 from .results import Results
-from .targets import place, verdicts
+from .targets import place, regressed, verdicts
 from .wording import spread
 
 EPILOG = """\
@@ -19,7 +19,7 @@ Each suite writes its own part into docs/performance/results.json; `report` make
 whatever is there, so suites can be run one by one. Close everything else first: what is measured is CPU time of
 one core, and a busy neighbour takes its cache.
 
-  python -m bench quick                      # 3 minutes, nothing is written; status 1 where a ratio misses its bound
+  python -m bench quick                      # 3 minutes, nothing is written; status 1 where a ratio has grown
   python -m bench kernels && python -m bench report
   python -m bench kernels --rounds 9         # more rounds: the medians settle, the ranges widen
 
@@ -77,16 +77,16 @@ def everything(asked: argparse.Namespace) -> None:
 
 
 def quick(asked: argparse.Namespace) -> None:
-    """A few cases without peers, nothing written; status 1 where a ratio misses its bound: 3 minutes."""
+    """A few cases without peers, nothing written; status 1 where a ratio is worse than asked and stored: 3 minutes."""
+    stored = results.read()
     part = run_kernels(Path(sys.executable), asked.weights, "--few", "--rounds", "3")
-    found = verdicts(part["cases"])
-    for v in found:
+    for v in verdicts(part["cases"]):
         print(f"{v.target.name}: {v.target.ratio} {spread(v.spread)} at {place(v.worst)}: {v.said}")
-    missed = [v.sentence for v in found if v.missed]
-    told, failed = serving.quick(serving.Effort(rounds=3, seconds=3.0, requests=50))
+    worse = regressed(part["cases"], stored.get("kernels", {}).get("cases", ()))
+    told, failed = serving.quick(serving.Effort(rounds=3, seconds=3.0, requests=50), stored.get("servers", {}))
     print("\n".join(told))
-    if missed or failed:
-        raise SystemExit("\n".join([*missed, *failed]))
+    if worse or failed:
+        raise SystemExit("\n".join([*worse, *failed]))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -126,6 +126,8 @@ class _Client(asyncio.Protocol):
             self._ask()
 
     def _ask(self) -> None:
+        if self.transport.is_closing():  # while it paused
+            return
         self.clock.sent += 1
         self.asked_at = time.perf_counter()
         self.transport.write(next(self.turns))

@@ -10,8 +10,8 @@ from .results import Results
 from .wording import Fields, Put, machine, number, spread
 
 NAMES = (
-    "servers_machine", "servers_picture", "servers_table", "servers_notes", "latency_table", "liveness_table",
-    "server_memory",
+    "servers_targets", "servers_machine", "servers_picture", "servers_table", "servers_notes", "latency_table",
+    "liveness_table", "server_memory",
 )  # fmt: skip
 OURS = ("ours", "ours-bf16")
 NAMED = {"noop": "FastAPI alone, no model", "ours-bf16": "ours, bfloat16"}
@@ -28,6 +28,7 @@ def servers(part: Results, put: Put) -> Fields:
     bars = [(named(name), its["requests_per_second"]) for name, its in found.items()]
     alt = "Requests a second of each server, with the range over the rounds"
     return {
+        "servers_targets": targets(part),
         "servers_machine": f"{machine(part)} `{part['model']}`, {part['connections']} connections, "
         f"{part['rounds']} rounds of {part['seconds']:g} s.",
         "servers_picture": put("servers", pictures.servers(bars, "requests a second"), alt),
@@ -37,6 +38,43 @@ def servers(part: Results, put: Put) -> Fields:
         "liveness_table": liveness(part["liveness"]),
         "server_memory": memory(part["memory"]),
     }
+
+
+def targets(part: Results) -> str:
+    """What was asked of the server beside what was found."""
+    ratios, best, memory = part["ratios"], part["best"], part["memory"]
+    beside = memory["rss"] - sum(memory[name] for name in ("weights", "packed", "tables"))
+    live = max((its["p99_ms"] for its in part["liveness"].values()), key=lambda its: its["median"])
+    rows = [
+        judged("requests a second, ours / FastAPI alone", ratios["ours/noop"], 0.40, 0.55),
+        judged("the same in bfloat16", ratios.get("ours-bf16/noop"), None, 0.80),
+        *(judged(f"ours / {named(name)}", ratios[f"ours/{name}"], 4, 10) for name in best.values()),
+        judged("time of inspect / predict, 64 tokens, one client", part["latency"]["ratio"], 1.6, 1.2, at_most=True),
+        judged("99 % answered within, ms", part["contenders"]["ours"]["p99_ms"], 25, 12, at_most=True),
+        judged("99 % of liveness probes under full load within, ms", live, 50, None, at_most=True),
+        judged("MB at rest beside weights and tables", single(beside / 1e6), 250, None, at_most=True),
+    ]
+    return table(("what", "asked", "aim", "found", "verdict"), [row for row in rows if row])
+
+
+def single(value: float) -> dict[str, float]:
+    return {"median": value, "low": value, "high": value}
+
+
+def judged(
+    what: str, found: Mapping[str, float] | None, bound: float | None, aim: float | None, at_most: bool = False
+) -> list[str]:
+    """A row, by the median; nothing where it was not measured."""
+    if found is None:
+        return []
+
+    def within(limit: float | None) -> bool:
+        return limit is not None and (found["median"] <= limit if at_most else found["median"] >= limit)
+
+    side = "≤" if at_most else "≥"
+    told = [f"{side} {limit:g}" if limit is not None else "–" for limit in (bound, aim)]
+    verdict = "aim reached" if within(aim) else "met" if within(bound) else "missed"
+    return [what, *told, spread(found), verdict]
 
 
 def named(name: str) -> str:

@@ -14,9 +14,9 @@ import orjson
 
 from .load import Load, load, request
 from .peers.client import Writer, clients, one_by_one
-from .peers.equal import largest_difference, scores_of
+from .peers.equal import OutputsDiffer, largest_difference, scores_of
 from .peers.memory import resident
-from .peers.processes import Running, cores, running
+from .peers.processes import Running, ServerFailed, cores, running
 from .peers.table import BF16, HOST, MODEL, NOOP, OURS, PEERS, Contender, known, ours, unavailable
 from .ratios import Spread, rotated
 
@@ -40,15 +40,17 @@ def measure(
     contenders: names of `bench.peers.table.known`; None: all of them.
     Returns: contenders (name -> spreads of requests_per_second, p50_ms, p99_ms, failed, client_cpu, and the rounds),
              ratios ("ours/noop" -> median, low, high), best (peer -> its faster configuration), score_differences,
-             left_out (name -> why) and notes.
-    Raises:  ServerFailed, InstallFailed, OutputsDiffer, KeyError for an unknown name.
+             left_out (name -> why: a peer that does not start or answers otherwise) and notes.
+    Raises:  ServerFailed where ours does not start or anybody fails later; InstallFailed; KeyError for an unknown name.
     """
     every = known(model)
     asked = list(contenders or every)
     left_out = {name: why for name in asked if (why := unavailable(name))}
-    chosen = {name: every[name] for name in asked if name not in left_out}
     writer = Writer.of(model)
-    differences = _compare(chosen, every[OURS], writer.usual(50, seed=0))
+    able = {name: every[name] for name in asked if name not in left_out}
+    differences, unfit = _compare(able, every[OURS], writer.usual(50, seed=0))
+    left_out |= unfit
+    chosen = {name: its for name, its in able.items() if name not in left_out}
     found: dict[str, list[Found]] = {name: [] for name in chosen}
     for turn in range(rounds):
         texts = writer.usual(int(_CEILING * (warm_s + seconds)), seed=turn + 1)
@@ -64,19 +66,25 @@ def measure(
     }  # fmt: skip
 
 
-def _compare(chosen: Mapping[str, Contender], reference: Contender, texts: Sequence[str]) -> dict[str, float]:
-    """The largest difference from ours in a score, of everybody that has a model. Raises: OutputsDiffer."""
-    others = [contender for name, contender in chosen.items() if name not in (OURS, NOOP)]
+def _compare(
+    able: Mapping[str, Contender], reference: Contender, texts: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """(the largest difference from ours in a score, of everybody that has a model; why somebody cannot take part)."""
+    others = [contender for name, contender in able.items() if name not in (OURS, NOOP)]
     if not others:
-        return {}
+        return {}, {}
     _say("are outputs equal?")
     with running(reference) as server:
         wanted = scores_of(server, texts)
-    differences = {}
+    differences, unfit = {}, {}
     for contender in others:
-        with running(contender) as server:
-            differences[contender.name] = largest_difference(contender.name, scores_of(server, texts), wanted)
-    return differences
+        try:
+            with running(contender) as server:
+                differences[contender.name] = largest_difference(contender.name, scores_of(server, texts), wanted)
+        except (ServerFailed, OutputsDiffer) as error:
+            unfit[contender.name] = str(error)
+            _say(str(error))
+    return differences, unfit
 
 
 def _loaded(server: Running, texts: Sequence[str], connections: int, warm_s: float, seconds: float) -> Load:

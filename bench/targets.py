@@ -89,6 +89,26 @@ def verdicts(cases: Sequence[Case]) -> list[Verdict]:
     return found
 
 
+WORSE = 1.3  # times what is stored is a regression: less is the machine's
+
+
+def regressed(cases: Sequence[Case], stored: Sequence[Case]) -> list[str]:
+    """A sentence for each ratio that misses what was asked of it and is worse than it was when it was stored."""
+    before = {place(case): case["ratios"] for case in stored}
+    said = []
+    for target in TARGETS:
+        for case in cases:
+            found = case["ratios"].get(target.ratio) if target.of(case) else None
+            if found is None or target.at_least is None:
+                continue
+            was = before.get(place(case), {}).get(target.ratio)
+            allowed = max(target.at_least, WORSE * was["median"] if was else 0.0)
+            if found["median"] > allowed:
+                where = f"{target.ratio} is {found['median']:.2f} at {place(case)}"
+                said.append(f"{target.name}: {where}, at most {allowed:.2f} is allowed here.")
+    return said
+
+
 def verdict(target: Target, cases: Sequence[Case]) -> Verdict:
     medians = [case["ratios"][target.ratio]["median"] for case in cases]
     bound = float("inf") if target.at_least is None else target.at_least

@@ -32,6 +32,9 @@ from .network import Classifier, Tagger
 from .recurrence import Direction, LayerActivations, Recurrence
 from .runner import Activations, Recording
 
+_RECORDED = {  # by gates: what the kernel writes, in its order
+    4: (*GATES, "cell_state", *(f"{name}_preactivation" for name in GATES)), 1: ("hidden_state_preactivation",),
+}  # fmt: skip
 _KEPT_FLOATS = 1 << 24  # 64 MiB of memory that is used again, at most
 _REFERENCES = 3  # to memory that is free: its pool's, the loop's over the pool, and that of asking
 _WORTH_A_THREAD = 10_000_000  # multiplications of one direction, beside which handing the other to a thread is little
@@ -127,9 +130,7 @@ class FusedLayer:
         )
         if record is None:
             return {"hidden_state": out}
-        before = [f"{name}_preactivation" for name in GATES]
-        names = [*GATES, "cell_state", *before] if self.gates == 4 else ["hidden_state_preactivation"]
-        return {"hidden_state": out, **dict(zip(names, record, strict=False))}
+        return {"hidden_state": out, **dict(zip(_RECORDED[self.gates], record.unbind(0), strict=False))}
 
     def error(self, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]) -> float:
         """As `models.certificate.recurrence_error`."""

