@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import growth, report, results, serving
+from . import growth, report, results, serving, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
 from .targets import place, regressed, verdicts
@@ -63,11 +63,12 @@ def growing(asked: argparse.Namespace) -> None:
 
 
 def page(asked: argparse.Namespace) -> None:
-    """docs/performance.md and its pictures, from what is stored."""
+    """docs/performance.md, its pictures and README's tables, from what is stored."""
     found = results.read()
     if not found:
         raise SystemExit(f"{results.STORED} is not there: run a suite first, for example `python -m bench kernels`")
     print(report.write(found, Path("docs")))
+    summary.write(found)
 
 
 def everything(asked: argparse.Namespace) -> None:

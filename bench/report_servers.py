@@ -24,7 +24,7 @@ MEMORY = {
 
 def servers(part: Results, put: Put) -> Fields:
     """part: as `bench.serving.run` makes it."""
-    found: Mapping[str, Mapping[str, Any]] = part["contenders"]
+    found: Mapping[str, Mapping[str, Any]] = dict(sorted(part["contenders"].items(), key=fastest))
     bars = [(named(name), its["requests_per_second"]) for name, its in found.items()]
     alt = "Requests a second of each server, with the range over the rounds"
     return {
@@ -38,6 +38,10 @@ def servers(part: Results, put: Put) -> Fields:
         "liveness_table": liveness(part["liveness"]),
         "server_memory": memory(part["memory"]),
     }
+
+
+def fastest(entry: tuple[str, Mapping[str, Any]]) -> float:
+    return -float(entry[1]["requests_per_second"]["median"])
 
 
 def targets(part: Results) -> str:

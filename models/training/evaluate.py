@@ -10,12 +10,17 @@ import torch
 
 from ..checkpoint import Checkpoint
 from ..errors import TrainingError
+from ..fused import FusedRunner
+from ..kernel import choose
+from ..runner import TorchRunner
+from .batches import Example
 from .data import Rows, encode_rows
 from .influence import Influence, influence
 from .metrics import (
     Predicted,
     accuracy,
     by_length,
+    differing,
     expected_calibration_error,
     f1,
     label_f1,
@@ -29,13 +34,18 @@ EVALUATION = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """metrics: the headline figures; by_label and by_length: the same, in parts; influence: `influence.influence`."""
+    """metrics: the headline figures; by_label and by_length: the same, in parts; influence: `influence.influence`.
+
+    bfloat16: the headline figures with the recurrences' weights in bfloat16, and ``texts_answered_otherwise``; None
+    where there is no fused kernel, which alone computes so.
+    """
 
     texts: int
     metrics: dict[str, float]
     by_label: dict[str, float]
     by_length: list[dict[str, float | int | None]]
     influence: Influence
+    bfloat16: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,26 +63,37 @@ def evaluate(checkpoint: Checkpoint, rows: Rows, device: torch.device) -> Evalua
     features = checkpoint.network.architecture.features
     examples = encode_rows(rows, checkpoint.manifest.tokenizer, features, checkpoint.labels, None)
     network = checkpoint.network.to(device)
-    predicted = predict_examples(network, examples, device)
-    metrics = _metrics(predicted, checkpoint.labels, checkpoint.manifest.temperature)
+    predicted = predict_examples(TorchRunner(network, device), examples)
     return Evaluation(
         len(examples),
-        {k: round(v, 4) for k, v in metrics.items()},
+        _metrics(predicted, checkpoint),
         {label: round(label_f1(predicted, checkpoint.labels, label), 4) for label in checkpoint.labels},
         by_length(predicted, [len(e) for e in examples], checkpoint.labels),
         influence(network, examples, device),
+        _bfloat16(checkpoint, examples, predicted) if device.type == "cpu" else None,
     )
 
 
-def _metrics(predicted: Predicted, labels: Sequence[str], temperature: float) -> dict[str, float]:
+def _metrics(predicted: Predicted, checkpoint: Checkpoint) -> dict[str, float]:
+    labels = checkpoint.labels
     if predicted.logits is not None:
-        return {
+        found = {
             "accuracy": accuracy(predicted),
             "macro_f1": macro_f1(predicted, labels),
-            "calibration_error": expected_calibration_error(predicted, temperature),
+            "calibration_error": expected_calibration_error(predicted, checkpoint.manifest.temperature),
         }
-    precision, recall = precision_recall(predicted, labels)
-    return {"f1": f1(predicted, labels), "precision": precision, "recall": recall}
+    else:
+        precision, recall = precision_recall(predicted, labels)
+        found = {"f1": f1(predicted, labels), "precision": precision, "recall": recall}
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _bfloat16(checkpoint: Checkpoint, examples: Sequence[Example], exactly: Predicted) -> dict[str, float] | None:
+    kernel = choose("auto")
+    if kernel is None:
+        return None
+    predicted = predict_examples(FusedRunner(checkpoint.network, kernel, "bfloat16"), examples)
+    return _metrics(predicted, checkpoint) | {"texts_answered_otherwise": differing(predicted, exactly)}
 
 
 def store(folder: Path, evaluation: Evaluation, data: str) -> None:

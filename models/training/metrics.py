@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..network import Classifier, Tagger
+from ..network import Classifier
+from ..runner import Runner
 from ..spans import bio_tags, to_spans
 from .batches import Example, in_order
 
@@ -29,20 +30,18 @@ class Predicted:
 
 
 @torch.no_grad()
-def predict_examples(
-    network: Classifier | Tagger, examples: Sequence[Example], device: torch.device, batch_size: int = 64
-) -> Predicted:
-    network.eval()
+def predict_examples(runner: Runner, examples: Sequence[Example], batch_size: int = 64) -> Predicted:
+    network = runner.network.eval()
     logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(examples)
     paths: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(examples)
     for rows, batch in in_order(examples, batch_size):
-        here = batch.to(device)
-        run = network.run(here.ids, here.lengths)
+        run, _ = runner.run(batch.ids, batch.lengths, "nothing")
+        outputs = runner.outputs(run)
         if isinstance(network, Classifier):
-            for row, values in zip(rows, network.logits(run).cpu().numpy(), strict=True):
-                logits[row] = values
+            for row, values in zip(rows, outputs.cpu().numpy(), strict=True):
+                logits[row] = values.copy()
         else:
-            for row, path in zip(rows, network.crf.viterbi(network.emissions(run), here.lengths), strict=True):
+            for row, path in zip(rows, network.crf.viterbi(outputs, run.lengths), strict=True):
                 paths[row] = np.array(path)
     targets = tuple(e.target for e in examples)
     if isinstance(network, Classifier):
@@ -50,11 +49,16 @@ def predict_examples(
     return Predicted(targets, paths=tuple(paths))
 
 
-def summary(
-    network: Classifier | Tagger, labels: Sequence[str], examples: Sequence[Example], device: torch.device
-) -> float:
+def differing(one: Predicted, other: Predicted) -> int:
+    """How many texts get another label, or other tags."""
+    if one.logits is not None and other.logits is not None:
+        return int((one.logits.argmax(1) != other.logits.argmax(1)).sum())
+    return sum(not np.array_equal(a, b) for a, b in zip(one.paths, other.paths, strict=True))
+
+
+def summary(runner: Runner, labels: Sequence[str], examples: Sequence[Example]) -> float:
     """The one figure that early stopping watches: accuracy, or F1 over entities."""
-    predicted = predict_examples(network, examples, device)
+    predicted = predict_examples(runner, examples)
     return accuracy(predicted) if predicted.logits is not None else f1(predicted, labels)
 
 

@@ -41,12 +41,23 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, comma
         f"## Command\n\n```\n{command}\n```\n\n![learning curve]({CURVE})\n",
         f"## Figures on dev ({evaluation.texts} texts)\n",
         "Dev also chose the epoch (and a classifier's temperature), so expect a little less elsewhere.\n",
-        _table(("figure", "value"), [(k.replace("_", " "), f"{v:.4f}") for k, v in evaluation.metrics.items()]),
+        _figures(evaluation),
         _table(("label", "F1"), [(k, f"{v:.4f}") for k, v in evaluation.by_label.items()]),
         _table(("tokens", "texts", "figure"), [_bin(row) for row in evaluation.by_length]),
         f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
     ]
     path.write_text("\n".join(sections), "utf-8")
+
+
+def _figures(evaluation: Evaluation) -> str:
+    """The headline figures and, where they were measured, those with the recurrences' weights in bfloat16."""
+    rounded = evaluation.bfloat16
+    names = {name: name.replace("_", " ") for name in evaluation.metrics}
+    if rounded is None:
+        return _table(("figure", "value"), [(names[k], f"{v:.4f}") for k, v in evaluation.metrics.items()])
+    rows = [(names[k], f"{v:.4f}", f"{rounded[k]:.4f} ({rounded[k] - v:+.4f})") for k, v in evaluation.metrics.items()]
+    rows.append(("texts answered otherwise", "", f"{rounded['texts_answered_otherwise']:.0f}"))
+    return _table(("figure", "value", "in bfloat16 (change)"), rows)
 
 
 def _shape(checkpoint: Checkpoint) -> list[tuple[str, str]]:

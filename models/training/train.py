@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..errors import TrainingError
 from ..features import Feature
 from ..network import Architecture, Classifier, Tagger, build
+from ..runner import TorchRunner
 from ..spans import bio_tags
 from .batches import Batch, Example, hide_ids, shuffled
 from .data import Corpus, static_vectors
@@ -64,6 +65,7 @@ class Trainer:
         if isinstance(self.network, Tagger):
             self.network.crf.forbid(bio_tags(corpus.labels))
         self.network.to(device)
+        self.runner = TorchRunner(self.network, device)
         self.frozen: tuple[Tensor, Tensor] | None = None  # rows of the token table, and what they stay
         self.steps = sum(math.ceil(len(self._rows(e)) / recipe.batch_size) for e in range(recipe.epochs))
         self.done = 0
@@ -97,7 +99,7 @@ class Trainer:
             epoch = len(self.curve)
             loss = self._epoch(epoch, progress)
             with self._averaged():
-                dev = summary(self.network, self.corpus.labels, self.corpus.dev, self.device)
+                dev = summary(self.runner, self.corpus.labels, self.corpus.dev)
             if not self.curve or dev > max(row.dev for row in self.curve):
                 self.best = {k: v.clone() for k, v in self.average.items()}
             self.curve.append(Epoch(epoch, loss, dev))
@@ -105,7 +107,7 @@ class Trainer:
             self._save()
         self.network.load_state_dict(self.best)
         self.network.eval()
-        return Trained(self.network, predict_examples(self.network, self.corpus.dev, self.device), tuple(self.curve))
+        return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 
     def _is_over(self) -> bool:
         best = max(range(len(self.curve)), key=lambda i: self.curve[i].dev, default=0)

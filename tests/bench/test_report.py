@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import report, report_servers, results, serving
+from bench import report, report_servers, results, serving, summary
 from bench.__main__ import parser, rounds
 from bench.contenders import BF16, FUSED, LOOP, RECORDED
 from bench.fits import fit
@@ -181,6 +181,30 @@ def test_what_was_asked_of_the_server_is_judged_by_medians() -> None:
     assert told["ours / litserve-fused"].endswith("missed |")
     assert told["time of inspect / predict, 64 tokens, one client"].endswith("aim reached |")
     assert not any("bfloat16" in row for row in told)
+
+
+def test_the_tables_in_both_readmes_are_replaced(tmp_path: Path) -> None:
+    found = {"kernels": kernels(), "servers": servers()}
+    for name in summary.READMES.values():
+        (tmp_path / name).write_text("before\n<!-- speed -->\nold\n<!-- /speed -->\nafter\n", "utf-8")
+    for _ in range(2):
+        summary.write(found, tmp_path)
+        for name in summary.READMES.values():
+            text = (tmp_path / name).read_text("utf-8")
+            assert text.startswith("before\n")
+            assert text.endswith("\nafter\n")
+            assert "old" not in text
+            assert text.count("| 3.00 [") == 1  # LitServe's
+            assert text.count("/ `nn.RNN` |") == 1
+    assert summary.tables({}, "en") == ""
+
+
+@pytest.mark.parametrize("language", summary.READMES)
+def test_readme_shows_what_is_stored(language: str) -> None:
+    root = Path(__file__).parents[2]
+    assert summary.tables(results.read(root / results.STORED), language) in (
+        root / summary.READMES[language]
+    ).read_text("utf-8")
 
 
 def test_every_peer_pins_its_version() -> None:

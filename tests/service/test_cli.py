@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.kernel import choose
 from service.cli import main
 
 
@@ -93,10 +94,16 @@ def test_train_and_evaluate_make_a_model_that_is_served(
     assert main(arguments) == 0
     assert main(["evaluate", str(tmp_path / "weights/mine"), str(data)]) == 0
     out = capsys.readouterr().out
-    assert json.loads(out[out.index("{") :])["metrics"]["accuracy"] > 0.95
+    assert json.loads(out[out.index("{") :])["metrics"]["accuracy"] == 1
     folder = tmp_path / "weights/mine"
     assert {"card.md", "training.png", "evaluation.json", "manifest.json"} <= {p.name for p in folder.iterdir()}
-    assert str(tmp_path) not in (folder / "card.md").read_text("utf-8")
+    card, stored = ((folder / name).read_text("utf-8") for name in ("card.md", "evaluation.json"))
+    assert str(tmp_path) not in card
+    rounded = json.loads(stored)["bfloat16"]
+    assert (rounded is None) == (choose("auto") is None)
+    if rounded:
+        assert f"| accuracy | 1.0000 | {rounded['accuracy']:.4f} (" in card
+        assert f"| texts answered otherwise |  | {rounded['texts_answered_otherwise']} |" in card
     assert main(arguments) == 2  # an older model is never replaced unasked
     assert "--replace" in capsys.readouterr().err
     with serve(weights_dir=tmp_path / "weights") as client:  # type: ignore[operator]

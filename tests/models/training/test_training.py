@@ -12,7 +12,7 @@ import torch
 from models.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
 from models.training.data import prepare, static_vectors
-from models.training.metrics import Predicted, accuracy, by_length, f1, macro_f1, temperature
+from models.training.metrics import Predicted, accuracy, by_length, differing, f1, macro_f1, temperature
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
@@ -169,3 +169,12 @@ def test_temperature_is_the_one_that_fits_best() -> None:
     assert temperature(Predicted(tuple(targets), logits=(logits * 2.5).astype(np.float32))) == pytest.approx(
         2.5, rel=0.1
     )
+
+
+def test_texts_that_are_answered_otherwise_are_counted() -> None:
+    targets = (np.array(0), np.array(1))
+    one = Predicted(targets, logits=np.array([[0.1, 0.2], [3, 1]], np.float32))
+    other = Predicted(targets, logits=np.array([[0.3, 0.2], [2, 1]], np.float32))
+    assert (differing(one, one), differing(one, other)) == (0, 1)
+    paths = Predicted(targets, paths=(np.array([0, 1]), np.array([2])))
+    assert differing(paths, Predicted(targets, paths=(np.array([0, 1]), np.array([0])))) == 1

@@ -1,0 +1,82 @@
+"""The table of ratios in both READMEs, written between two marks by `python -m bench report`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lecture.markdown import table
+
+from .results import Results
+from .targets import verdicts
+from .wording import spread
+
+MARKED = re.compile(r"(<!-- speed -->\n).*?(<!-- /speed -->)", re.DOTALL)
+HEADERS = {
+    "en": ("time of one core, smaller is faster", "median over cases", "worst case"),
+    "zh": ("单核用时之比，越小越快", "各情形的中位数", "最差情形"),
+}
+SERVER_HEADERS = {
+    "en": ("over HTTP, 64 connections, `zh-sentiment-lstm`", "median [range over the rounds]"),
+    "zh": ("HTTP，64 个连接，`zh-sentiment-lstm`", "中位数 [各轮的范围]"),
+}
+KERNELS = {
+    "LSTM, one layer, all sizes": ("an LSTM predicts, one layer / `nn.LSTM`", "单层 LSTM 预测 / `nn.LSTM`"),
+    "BiLSTM 256, two layers, 64 tokens, 1 text": (
+        "a BiLSTM of two layers of 256 units, 64 tokens / `nn.LSTM`",
+        "两层各 256 单元的 BiLSTM，64 个词 / `nn.LSTM`",
+    ),
+    "BiLSTM 256, two layers, 64 tokens, 32 texts": ("the same, 32 texts together", "同上，32 条文本一批"),
+    "RNN, all sizes": ("an RNN predicts / `nn.RNN`", "RNN 预测 / `nn.RNN`"),
+    "All gates beside none": ("with every gate recorded / without", "记录全部门 / 不记录"),
+    "All gates beside a loop that keeps them": ("every gate / a loop over `LSTMCell`", "全部门 / `LSTMCell` 循环"),
+    "bfloat16 beside ONNX Runtime's int8, 1 text": (
+        "bfloat16, one text / ONNX Runtime, int8",
+        "bfloat16，单条文本 / ONNX Runtime int8",
+    ),
+}
+SERVERS = {
+    "noop": (
+        "requests a second / those of FastAPI alone, which answers a constant",
+        "每秒请求数 / 只返回常量的 FastAPI",
+    ),
+    "litserve": ("requests a second / LitServe's", "每秒请求数 / LitServe"),
+    "bentoml": ("requests a second / BentoML's", "每秒请求数 / BentoML"),
+    "ray": ("requests a second / Ray Serve's", "每秒请求数 / Ray Serve"),
+}
+INSPECT = ("time of an inspection of 64 tokens, every gate / of a prediction", "64 个词、全部门的查看用时 / 预测用时")
+READMES = {"en": Path("README.md"), "zh": Path("README.zh-CN.md")}
+
+
+def write(results: Results, root: Path = Path()) -> None:
+    """Put the tables into the READMEs that have the marks for them."""
+    for language, name in READMES.items():
+        page = (root / name).read_text("utf-8")
+        (root / name).write_text(MARKED.sub(rf"\g<1>{tables(results, language)}\g<2>", page), "utf-8")
+
+
+def tables(results: Results, language: str) -> str:
+    found = [
+        (HEADERS[language], kernels(results, language)),
+        (SERVER_HEADERS[language], servers(results, language)),
+    ]
+    return "".join(f"\n{table(header, rows)}\n\n" for header, rows in found if rows)
+
+
+def kernels(results: Results, language: str) -> list[Sequence[object]]:
+    place = list(HEADERS).index(language)
+    found = verdicts(results.get("kernels", {}).get("cases", ()))
+    return [
+        (KERNELS[v.target.name][place], f"{v.median:.2f}", f"{v.spread['median']:.2f}")
+        for v in found
+        if v.target.name in KERNELS
+    ]
+
+
+def servers(results: Results, language: str) -> list[Sequence[object]]:
+    """Of a peer its faster configuration."""
+    if "servers" not in results:
+        return []
+    place, part = list(HEADERS).index(language), results["servers"]
+    beside = {"noop": "noop", **part["best"]}
+    rows = [(SERVERS[name][place], spread(part["ratios"][f"ours/{its}"])) for name, its in beside.items()]
+    return [*rows, (INSPECT[place], spread(part["latency"]["ratio"]))]
