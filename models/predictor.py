@@ -1,6 +1,6 @@
 """The whole domain in one method: texts in; labels or entities out and, when asked, what happened inside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -156,7 +156,7 @@ class Predictor:
         its = record.text(row, n)
         selection = shown.select(n)
         wanted = {*shown.tensors, *shown.reduced, *(("forget_gate", "input_gate") if "phases" in asked.reduce else ())}
-        values = {name: self._selected(its, name, selection) for name in wanted}
+        values = self._selected(its, wanted, selection)
         emissions = marginals = None
         if asked.token_scores:
             emissions, marginals = self._token_scores(run, row, n)
@@ -171,19 +171,22 @@ class Predictor:
             marginals,
         )
 
-    def _selected(self, its: "Record", name: str, selection: Selection) -> Array:
-        """[layer, direction, timestep, unit] of one tensor of one text."""
+    def _selected(self, its: "Record", names: Iterable[str], selection: Selection) -> dict[str, Array]:
+        """[layer, direction, timestep, unit] of each of the tensors of one text."""
         directions = self.checkpoint.manifest.directions
-        shown = [
-            its.shown[layer][directions.index(d)][name] for layer in selection.layers for d in selection.directions
-        ]
-        values = np.stack(shown) if len(shown) > 1 else shown[0]
-        values = values.reshape(len(selection.layers), len(selection.directions), *shown[0].shape)
-        if len(selection.timesteps) < values.shape[2]:
-            values = values[:, :, list(selection.timesteps)]
-        if selection.units != tuple(range(values.shape[3])):
-            values = values[:, :, :, list(selection.units)]
-        return values
+        chosen = [its.shown[layer][directions.index(d)] for layer in selection.layers for d in selection.directions]
+        time, units = chosen[0]["hidden_state"].shape
+        every_step, every_unit = len(selection.timesteps) == time, selection.units == tuple(range(units))
+        out = {}
+        for name in names:
+            values = np.stack([of[name] for of in chosen]) if len(chosen) > 1 else chosen[0][name]
+            values = values.reshape(len(selection.layers), len(selection.directions), time, units)
+            if not every_step:
+                values = values[:, :, list(selection.timesteps)]
+            if not every_unit:
+                values = values[:, :, :, list(selection.units)]
+            out[name] = values
+        return out
 
     def _certificate(self, text: Prepared, its: "Record") -> Certificate:
         worst = 0.0
