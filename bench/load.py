@@ -14,6 +14,7 @@ from typing import cast
 import uvloop
 
 _HEAD_END = b"\r\n\r\n"
+_LONGEST_HEAD = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class Connection:
         """Raises: OSError where nobody listens."""
         self._socket = socket.create_connection((host, port), timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = bytearray(1 << 19)  # used again: new memory for each answer would be part of what it takes
 
     def __enter__(self) -> "Connection":
         return self
@@ -165,11 +167,16 @@ class Connection:
     def ask(self, request: bytes) -> tuple[int, bytes]:
         """Returns: status and body. Raises: OSError where the server is gone or says nothing in time."""
         self._socket.sendall(request)
-        received, expected = bytearray(), 0
-        while not expected or len(received) < expected:
-            data = self._socket.recv(1 << 18)
-            if not data:
-                raise ConnectionError(f"the server closed after {len(received)} bytes of an answer")
-            received += data
-            expected = expected or answer_length(received)
-        return int(received[9:12]), bytes(received[received.find(_HEAD_END) + 4 :])
+        received = expected = 0
+        while not expected or received < expected:
+            if received == len(self._buffer):
+                self._buffer.extend(bytes(received))
+            with memoryview(self._buffer) as room:
+                count = self._socket.recv_into(room[received:])
+            if not count:
+                raise ConnectionError(f"the server closed after {received} bytes of an answer")
+            received += count
+            expected = expected or answer_length(self._buffer[: min(received, _LONGEST_HEAD)])
+        head = self._buffer.find(_HEAD_END) + 4
+        with memoryview(self._buffer) as answer:
+            return int(answer[9:12]), bytes(answer[head:received])
