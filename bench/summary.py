@@ -59,7 +59,8 @@ def tables(results: Results, language: str) -> str:
         (HEADERS[language], kernels(results, language)),
         (SERVER_HEADERS[language], servers(results, language)),
     ]
-    return "".join(f"\n{table(header, rows)}\n\n" for header, rows in found if rows)
+    told = [table(header, rows) for header, rows in found if rows]
+    return "".join(f"\n{its}\n" for its in told) + "\n" * bool(told)
 
 
 def kernels(results: Results, language: str) -> list[Sequence[object]]:
