@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Empty: pip's own index, whose Linux build of torch is the CUDA one (gigabytes). README says where the CPU index is shown.
 TORCH_INDEX_URL ?=
 
-SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/kernel/*.cpp models/kernel/*.hpp models/kernel/*.h)
+SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
 .PHONY: help serve test lint lecture bench bench-quick format lock clean torch
 .DEFAULT_GOAL := help
@@ -48,7 +48,7 @@ PIN = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --unsafe-package to
       --annotation-style=line --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 clean: ## remove .venv/ and what was built
-	rm -rf $(VENV) build *.egg-info models/kernel/*.so
+	rm -rf $(VENV) build *.egg-info models/runtime/cpu/kernel/*.so
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "gatescope: Python 3.11 or later is needed"; exit 1; }

@@ -10,7 +10,7 @@ import platform
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-HERE = "models/kernel"
+HERE = "models/runtime/cpu/kernel"
 FLAGS = [
     "-std=c++17",
     "-O3",
@@ -57,7 +57,7 @@ class BuildKernel(build_ext):
 setup(
     ext_modules=[
         Extension(
-            "models.kernel.recurrence",
+            "models.runtime.cpu.kernel.recurrence",
             sources=[f"{HERE}/kernel.cpp", f"{HERE}/targets.cpp"],
             depends=[f"{HERE}/kernel.h", f"{HERE}/check.hpp"],
             optional=True,

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.cells import GATES, CellWeights
-from models.features import FeatureIds
-from models.fused import FusedRunner
-from models.kernel import Kernel, Precision
-from models.network import Classifier, Tagger
-from models.recurrence import Direction
-from models.runner import Activations, Recording, TorchRunner
-from models.tables import tabulate
+from models.network.network import Classifier, Tagger
+from models.recurrence.cells import GATES, CellWeights
+from models.recurrence.layer import Direction
+from models.runtime.cpu.fused import FusedRunner
+from models.runtime.cpu.kernel import Kernel, Precision
+from models.runtime.cpu.tables import tabulate
+from models.runtime.runner import Activations, Recording, TorchRunner
+from models.text.features import FeatureIds
 
 FUSED, RECORDED, BF16 = "fused", "fused, gates recorded", "fused bf16"
 LOOP, REPLAY = "LSTMCell loop", "torch replay"

@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import load_checkpoint
-from models.fused import FusedRunner
-from models.inspection import Inspection
-from models.kernel import Kernel
-from models.predictor import Predictor
-from models.runner import Recording
-from models.tables import tabulate
-from service.rendering import JSON, NPZ, SAFETENSORS, Style, answer
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.inspection import Inspection
+from models.inference.predictor import Predictor
+from models.runtime.cpu.fused import FusedRunner
+from models.runtime.cpu.kernel import Kernel
+from models.runtime.cpu.tables import tabulate
+from models.runtime.runner import Recording
+from service.wire.rendering import JSON, NPZ, SAFETENSORS, Style, answer
 
 from .contenders import FUSED, RECORDED, TABLE_BYTES, Network, looking_up
 from .fits import fit

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.cells import Cell
-from models.checkpoint import load_checkpoint
-from models.features import Feature, batch_ids, text_ids
-from models.kernel import Kernel, choose
-from models.network import Architecture, build
-from models.recurrence import Direction
-from models.text import Tokens
+from models.checkpoint.checkpoint import load_checkpoint
+from models.network.network import Architecture, build
+from models.recurrence.cells import Cell
+from models.recurrence.layer import Direction
+from models.runtime.cpu.kernel import Kernel, choose
+from models.text.features import Feature, batch_ids, text_ids
+from models.text.tokenizers import Tokens
 
 from .contenders import BF16, FUSED, LIBRARY, LOOP, RECORDED, Batch, Field, Network, compare, contenders
 from .graphs import INT8, with_onnx

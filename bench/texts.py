@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.vocabulary import Vocabulary
+from models.text.vocabulary import Vocabulary
 
 
 def lengths(count: int, seed: int) -> list[int]:

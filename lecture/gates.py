@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.inspection import Inspection
-from models.prediction import Prediction
-from models.predictor import Predictor
+from models.inference.inspection import Inspection
+from models.inference.prediction import Prediction
+from models.inference.predictor import Predictor
 
 Marks = Callable[[Prediction], list[str | None]]  # the kind of place that each token is, or None to leave it out
 SHOWN = ("forget_gate", "input_gate", "output_gate", "belt")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.cells import Cell
+from models.recurrence.cells import Cell
 
 CELLS: tuple[Cell, Cell] = ("rnn", "lstm")
 

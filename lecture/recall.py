@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.cells import Cell
-from models.recurrence import Recurrence
+from models.recurrence.cells import Cell
+from models.recurrence.layer import Recurrence
 
 SYMBOLS, NOISE = 8, 8
 

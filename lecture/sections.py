@@ -9,10 +9,10 @@ import torch
 from matplotlib.figure import Figure
 
 from models.analysis.reductions import half_life
-from models.analyst import Analyst
-from models.checkpoint import load_checkpoint
-from models.inspection import Inspection
-from models.predictor import Predictor
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.analyst import Analyst
+from models.inference.inspection import Inspection
+from models.inference.predictor import Predictor
 from service.pictures import canvas
 from service.pictures.views import View, gather
 

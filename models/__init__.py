@@ -1,1 +1,52 @@
-"""Text in; predictions, hidden states and gates out. Knows torch, never HTTP."""
+"""Text in; predictions, hidden states and gates out. Knows torch, never HTTP.
+
+The door: what a user of the library needs, each name loaded when it is first asked for, since a command line that wants
+an error class need not wait for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from .errors import ModelError
+    from .inference.analyst import Analyst
+    from .inference.inspection import Inspection, Select, Timesteps
+    from .inference.prediction import Prediction
+    from .inference.predictor import Predictor
+
+_MODULES = {
+    "Analyst": ".inference.analyst",
+    "Checkpoint": ".checkpoint.checkpoint",
+    "Inspection": ".inference.inspection",
+    "ModelError": ".errors",
+    "Prediction": ".inference.prediction",
+    "Predictor": ".inference.predictor",
+    "Select": ".inference.inspection",
+    "Timesteps": ".inference.inspection",
+    "load_checkpoint": ".checkpoint.checkpoint",
+    "save_checkpoint": ".checkpoint.checkpoint",
+}
+
+__all__ = [
+    "Analyst",
+    "Checkpoint",
+    "Inspection",
+    "ModelError",
+    "Prediction",
+    "Predictor",
+    "Select",
+    "Timesteps",
+    "load_checkpoint",
+    "save_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

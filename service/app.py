@@ -10,14 +10,14 @@ from importlib.metadata import version
 import torch
 from fastapi import FastAPI
 
-from . import problems
-from .engine import Engine
+from .engine.engine import Engine
 from .leaving import leaving_late
 from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
 from .state import State
 from .telemetry import RequestId
+from .wire import problems
 
 log = logging.getLogger(__name__)
 _DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, when asked, every state and gate."

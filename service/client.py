@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from . import schemas
-from . import schemas_analyses as analyses
+from .wire import schemas
+from .wire import schemas_analyses as analyses
 
 Texts = str | Sequence[str]
 

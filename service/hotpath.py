@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from models.errors import ModelError
 
 from .errors import ServiceError
-from .problems import bug, response_of
 from .routes import native
 from .telemetry import RequestId
+from .wire.problems import bug, response_of
 
 Handler = Callable[[Request, str], Awaitable[Response]]
 _PREFIX = "/v1/models/"

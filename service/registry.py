@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from models.checkpoint import MANIFEST, load_checkpoint
+from models.checkpoint.checkpoint import MANIFEST, load_checkpoint
 from models.errors import CheckpointError
-from models.fused import FusedRunner
-from models.inspection import Inspection, plan
-from models.kernel import KernelUnavailable, choose
-from models.predictor import Predictor
-from models.tables import tabulate
+from models.inference.inspection import Inspection, plan
+from models.inference.predictor import Predictor
+from models.runtime.cpu.fused import FusedRunner
+from models.runtime.cpu.kernel import KernelUnavailable, choose
+from models.runtime.cpu.tables import tabulate
 
 from .errors import StartupError, UnknownModel
 from .settings import Settings

@@ -7,13 +7,13 @@ from typing import cast
 import torch
 from starlette.requests import HTTPConnection
 
-from models.predictor import Predictor
+from models.inference.predictor import Predictor
 
-from . import schemas
-from .engine import Engine
+from .engine.engine import Engine
 from .errors import NotReady
 from .registry import Registry
 from .settings import Settings
+from .wire import schemas
 
 ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top")  # the routes that answer
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-import models.kernel
-from models.cells import Cell
-from models.checkpoint import Checkpoint, architecture, save_checkpoint
-from models.features import Feature, FeatureKind, bigram_forms
-from models.manifest import FeatureEntry, Manifest
-from models.network import Reads, Task, build
-from models.recurrence import Direction
-from models.text import TOKENIZERS
-from models.vocabulary import Vocabulary
+import models.runtime.cpu.kernel
+from models.checkpoint.checkpoint import Checkpoint, architecture, save_checkpoint
+from models.checkpoint.manifest import FeatureEntry, Manifest
+from models.network.network import Reads, Task, build
+from models.recurrence.cells import Cell
+from models.recurrence.layer import Direction
+from models.text.features import Feature, FeatureKind, bigram_forms
+from models.text.tokenizers import TOKENIZERS
+from models.text.vocabulary import Vocabulary
 
 collect_ignore = [] if "GATESCOPE_IMAGE" in os.environ else ["image"]  # `make image-test` names an image that was built
 
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--without-kernel"):
-        models.kernel.LIBRARY = Path("not/built")  # in this process, and by the setting in those it starts
+        models.runtime.cpu.kernel.LIBRARY = Path("not/built")  # in this process, and by the setting in those it starts
         os.environ["GATESCOPE_KERNEL"] = "torch"
 
 

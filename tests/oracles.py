@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.cells import CellWeights, lstm_step, rnn_step
-from models.features import TextIds
-from models.network import Classifier, Tagger
+from models.network.network import Classifier, Tagger
+from models.recurrence.cells import CellWeights, lstm_step, rnn_step
+from models.text.features import TextIds
 
 Array = NDArray[np.float64]
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import models
+
 ROOT = Path(__file__).parent.parent
 FILES = sorted(p for part in ("models", "service") for p in (ROOT / part).rglob("*.py"))
 
@@ -28,6 +30,47 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+MODEL_ROOMS = ("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference")
+SERVICE_ROOMS = (
+    *("errors", "settings", "leaving", "telemetry", "wire", "pictures", "engine", "registry", "state", "routes"),
+    *("client", "hotpath", "app", "cli", "__main__"),
+)
+SIBLINGS = {
+    ("models.training", "models.inference"),
+    ("service.wire", "service.engine"),
+    ("service.pictures", "service.wire"),
+}
+
+
+def room(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_a_room_imports_only_from_those_below_it(path: Path) -> None:
+    """Rooms in the order of the floors; a package's own door, `models/__init__.py`, may name any."""
+    floors = [*(f"models.{r}" for r in MODEL_ROOMS), *(f"service.{r}" for r in SERVICE_ROOMS)]
+    here = room(module(path))
+    if here in ("models", "service"):
+        return
+    above = {
+        other
+        for other in map(room, imports(path))
+        if other in floors and (floors.index(other) > floors.index(here) or {(here, other), (other, here)} & SIBLINGS)
+    }
+    assert not above, f"{module(path)} imports from {', '.join(sorted(above))}, which stands above or beside it"
+
+
+def test_every_module_has_a_floor() -> None:
+    rooms = {room(module(path)) for path in FILES} - {"models", "service"}
+    assert rooms == {f"models.{r}" for r in MODEL_ROOMS} | {f"service.{r}" for r in SERVICE_ROOMS}
+
+
+def test_the_door_is_sorted_and_every_name_opens() -> None:
+    assert sorted(models.__all__) == models.__all__
+    assert all(getattr(models, name).__name__ == name for name in models.__all__)
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "models")], ids=module)
 def test_models_know_torch_and_never_http(path: Path) -> None:
     assert not {
@@ -37,18 +80,16 @@ def test_models_know_torch_and_never_http(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "service")], ids=module)
 def test_the_framework_stays_at_the_edge(path: Path) -> None:
-    allowed = {"app", "serve", "hotpath", "problems", "telemetry", "state"} | {
-        p.stem for p in (ROOT / "service/routes").glob("*.py")
-    }
-    if path.stem not in allowed:
+    edge = ("app", "hotpath", "state", "telemetry", "routes", "cli.serve", "wire.problems")
+    if not module(path).startswith(tuple(f"service.{name}" for name in edge)):
         assert not {name for name in imports(path) if name.split(".")[0] in ("fastapi", "starlette")}
 
 
-@pytest.mark.parametrize("name", ["client", "schemas", "batcher", "engine", "probe"])
+@pytest.mark.parametrize(
+    "name", ["client", "wire.schemas", "engine.batcher", "engine.pace", "engine.engine", "cli.probe"]
+)
 def test_what_a_client_or_the_engine_needs_knows_no_torch(name: str) -> None:
-    path = ROOT / "service" / f"{name}.py"
-    if name == "probe" and not path.exists():
-        return
+    path = ROOT / "service" / f"{name.replace('.', '/')}.py"
     assert not {n for n in imports(path) if n.split(".")[0] in ("torch", "models", "numpy")}
 
 

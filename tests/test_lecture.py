@@ -12,8 +12,8 @@ from lecture import figures, gates, pairs, recall, sections
 from lecture.__main__ import SHORT, write
 from lecture.markdown import number
 from lecture.parallel import UNITS, feed_forward
-from models.checkpoint import load_checkpoint
-from models.predictor import Predictor
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.predictor import Predictor
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,7 +115,7 @@ def test_borders_are_those_of_the_entities_found() -> None:
 def test_places_are_means_over_tokens_and_units() -> None:
     predictor = Predictor(load_checkpoint(ROOT / "weights/zh-sentiment-lstm"), torch.device("cpu"))
     text = "房间不干净"
-    from models.inspection import Inspection
+    from models.inference.inspection import Inspection
 
     (said,) = predictor.predict([text], Inspection())
     assert said.inside is not None

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load_checkpoint
-from models.inspection import Inspection
-from models.predictor import Predictor
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.inspection import Inspection
+from models.inference.predictor import Predictor
 
 from .oracles import step_loop
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import load_checkpoint
-from models.vocabulary import Vocabulary
+from models.checkpoint.checkpoint import load_checkpoint
+from models.text.vocabulary import Vocabulary
 
 from ..load import Connection
 from ..texts import lengths, texts

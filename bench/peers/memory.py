@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.fused import FusedRunner
-from models.predictor import Predictor
+from models.inference.predictor import Predictor
+from models.runtime.cpu.fused import FusedRunner
 from service.registry import Registry
 from service.settings import Settings
 

@@ -1,6 +1,7 @@
 """The model that every peer serves: the same file, vocabulary, tokens and kernel as ours, so that servers are compared.
 
-Chosen by the environment: BENCH_MODEL, a model's folder, and BENCH_KERNEL, as `models.kernel.choose` names them.
+Chosen by the environment: BENCH_MODEL, a model's folder, and BENCH_KERNEL, as `models.runtime.cpu.kernel.choose` names
+them.
 """
 
 import gc
@@ -11,10 +12,10 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import load_checkpoint
-from models.fused import FusedRunner
-from models.predictor import Predictor
-from models.tables import tabulate
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.predictor import Predictor
+from models.runtime.cpu.fused import FusedRunner
+from models.runtime.cpu.tables import tabulate
 
 TABLE_BYTES = 128_000_000  # of looked-up inputs, as the service has by default
 PredictBatch = Callable[[list[str]], list[dict[str, Any]]]

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..encoder import Encoder, Pass
 from ..errors import OptionError
-from ..network import Classifier, Tagger
-from ..runner import Activations
+from ..network.network import Classifier, Tagger
+from ..recurrence.encoder import Encoder, Pass
+from ..runtime.runner import Activations
 from .backward import Linear, backward, through_time
 from .precise import precisely
 from .readout import Array, Readout, host, read_out

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..encoder import Encoder
-from ..recurrence import LayerActivations, Recurrence
-from ..runner import Activations
+from ..recurrence.encoder import Encoder
+from ..recurrence.layer import LayerActivations, Recurrence
+from ..runtime.runner import Activations
 from .readout import Array, Mask, host, product
 from .slopes import Linearisation, Slopes, slopes_of
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoder import Pass
 from ..errors import OptionError
-from ..network import Classifier, Tagger
-from ..runner import Activations
+from ..network.network import Classifier, Tagger
+from ..recurrence.encoder import Pass
+from ..runtime.runner import Activations
 from .backward import backward
 from .readout import read_out
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cells import GATES, TENSORS
-from ..encoder import Encoder, Pass
 from ..errors import ActivationsUnavailable, OptionError, SelectionError
-from ..network import Classifier, Tagger
-from ..recurrence import Direction, Recurrence
+from ..network.network import Classifier, Tagger
+from ..recurrence.cells import GATES, TENSORS
+from ..recurrence.encoder import Encoder, Pass
+from ..recurrence.layer import Direction, Recurrence
 from .readout import Array, host
 
 Operation = Literal["set", "add", "scale", "zero"]

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..cells import TENSORS
 from ..errors import ActivationsUnavailable
-from ..recurrence import Direction
+from ..recurrence.cells import TENSORS
+from ..recurrence.layer import Direction
 from .readout import host
 
 Measure = Literal["retention", "mass"]

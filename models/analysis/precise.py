@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..cells import GATES
-from ..encoder import Encoder, Pass
-from ..recurrence import LayerActivations, Recurrence
-from ..runner import Activations
+from ..recurrence.cells import GATES
+from ..recurrence.encoder import Encoder, Pass
+from ..recurrence.layer import LayerActivations, Recurrence
+from ..runtime.runner import Activations
 from .readout import host, product
 
 Values = NDArray[np.float64]

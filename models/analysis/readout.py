@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..encoder import Pass
 from ..errors import OptionError, SelectionError
-from ..network import Classifier, Tagger
+from ..network.network import Classifier, Tagger
+from ..recurrence.encoder import Pass
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import TANH_TENSORS
+from ..recurrence.cells import TANH_TENSORS
 
 Values = NDArray[np.float32]
 Reduced = dict[str, dict[str, NDArray[np.float64]]]  # tensor name, or "phases" -> field -> values

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..cells import GATES, Cell
+from ..recurrence.cells import GATES, Cell
 from .readout import Array, Mask
 
 Linearisation = Literal["tangent", "secant"]

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..features import FeatureIds, TextIds, batch_ids
-from ..vocabulary import PADDING, UNKNOWN
+from ..text.features import FeatureIds, TextIds, batch_ids
+from ..text.vocabulary import PADDING, UNKNOWN
 
 _POOL = 64  # batches whose texts are sorted together: wide enough for little padding, narrow enough to stay random
 

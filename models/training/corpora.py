@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import BadRow, TrainingError
-from ..spans import Span, to_spans, to_tags
-from ..text import Token, Tokenizer
+from ..network.spans import Span, to_spans, to_tags
+from ..text.tokenizers import Token, Tokenizer
 
 Row = TypeVar("Row")
 

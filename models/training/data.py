@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import TrainingError
-from ..features import Feature, FeatureKind, bigram_forms, text_ids
-from ..network import Task
-from ..spans import bio_tags
-from ..text import TOKENIZERS
-from ..vocabulary import Vocabulary
+from ..network.network import Task
+from ..network.spans import bio_tags
+from ..text.features import Feature, FeatureKind, bigram_forms, text_ids
+from ..text.tokenizers import TOKENIZERS
+from ..text.vocabulary import Vocabulary
 from .batches import Example
 from .corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
 from .recipe import Recipe

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import Checkpoint
+from ..checkpoint.checkpoint import Checkpoint
 from ..errors import TrainingError
-from ..fused import FusedRunner
-from ..kernel import choose
-from ..runner import TorchRunner
+from ..runtime.cpu.fused import FusedRunner
+from ..runtime.cpu.kernel import choose
+from ..runtime.runner import TorchRunner
 from .batches import Example
 from .data import Rows, encode_rows
 from .influence import Influence, influence

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..analysis.fading import unchecked_norms
-from ..network import Classifier, Tagger
+from ..network.network import Classifier, Tagger
 from .batches import Example, collate
 
 DISTANCES = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300)  # tokens before the last one

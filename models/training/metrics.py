@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..network import Classifier
-from ..runner import Runner
-from ..spans import bio_tags, to_spans
+from ..network.network import Classifier
+from ..network.spans import bio_tags, to_spans
+from ..runtime.runner import Runner
 from .batches import Example, in_order
 
 LENGTH_EDGES = (10, 20, 40, 80, 160, 320)  # tokens; the bins in which accuracy by length is told

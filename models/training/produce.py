@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint.manifest import FeatureEntry, Manifest
 from ..errors import TrainingError
-from ..features import Feature
-from ..manifest import FeatureEntry, Manifest
+from ..text.features import Feature
 from .data import Corpus, prepare, read_rows
 from .evaluate import evaluate, store
 from .metrics import temperature

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..cells import Cell
+from ..checkpoint.manifest import Name
 from ..errors import RecipeError
-from ..manifest import Name
-from ..network import Reads, Task
-from ..recurrence import Direction
+from ..network.network import Reads, Task
+from ..recurrence.cells import Cell
+from ..recurrence.layer import Direction
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Rows = Annotated[int, Field(ge=16, le=2_000_000)]

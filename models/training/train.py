@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
-from ..features import Feature
-from ..network import Architecture, Classifier, Tagger, build
-from ..runner import TorchRunner
-from ..spans import bio_tags
+from ..network.network import Architecture, Classifier, Tagger, build
+from ..network.spans import bio_tags
+from ..runtime.runner import TorchRunner
+from ..text.features import Feature
 from .batches import Batch, Example, hide_ids, shuffled
 from .data import Corpus, static_vectors
 from .metrics import Predicted, predict_examples, summary

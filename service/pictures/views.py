@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from matplotlib.figure import Figure
 
-from models.analyst import Analyst
-from models.cells import GATES
 from models.errors import ActivationsUnavailable
-from models.inspection import Inspection, Select, Selection, Timesteps, plan
-from models.prediction import Inside, Prepared
+from models.inference.analyst import Analyst
+from models.inference.inspection import Inspection, Select, Selection, Timesteps, plan
+from models.inference.prediction import Inside, Prepared
+from models.recurrence.cells import GATES
 
 from . import canvas, cell, curves, heat
 from .canvas import Language, say

@@ -10,20 +10,20 @@ from fastapi import APIRouter, Request, Response
 from models.analysis.fading import Fading
 from models.analysis.interventions import Intervention
 from models.analysis.memory import Measure
-from models.analyst import Analyst, Explained, Remembered
 from models.errors import ActivationsUnavailable, SelectionError
-from models.inspection import ALIASES, Inspection, Select, Timesteps, plan
-from models.prediction import Prediction, Prepared
-from models.predictor import Predictor
-from models.recurrence import Direction
+from models.inference.analyst import Analyst, Explained, Remembered
+from models.inference.inspection import ALIASES, Inspection, Select, Timesteps, plan
+from models.inference.prediction import Prediction, Prepared
+from models.inference.predictor import Predictor
+from models.recurrence.layer import Direction
 
-from .. import rendering
-from .. import rendering_analyses as written
-from .. import schemas_analyses as wire
 from ..errors import InvalidRequest
-from ..rendering import JSON, MEDIA_TYPES, Style
-from ..schemas import Timesteps as TimestepsIn
 from ..state import State, state_of
+from ..wire import rendering
+from ..wire import rendering_analyses as written
+from ..wire import schemas_analyses as wire
+from ..wire.rendering import JSON, MEDIA_TYPES, Style
+from ..wire.schemas import Timesteps as TimestepsIn
 from . import bodies, work
 from .documented import body, json_answer
 

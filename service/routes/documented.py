@@ -7,8 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from .. import schemas, schemas_analyses
-from ..rendering import NPZ, SAFETENSORS
+from ..wire import schemas, schemas_analyses
+from ..wire.rendering import NPZ, SAFETENSORS
 
 _REQUESTS: tuple[type[BaseModel], ...] = tuple(
     kind

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from fastapi import APIRouter, Request, Response
 
-from .. import schemas
-from ..rendering import dumps
 from ..state import state_of
+from ..wire import schemas
+from ..wire.rendering import dumps
 
 router = APIRouter(tags=["operations"])
 

@@ -6,14 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from models.errors import OptionError
-from models.inspection import Inspection, Select, Timesteps, plan
-from models.prediction import Prediction
-from models.predictor import Predictor
+from models.inference.inspection import Inspection, Select, Timesteps, plan
+from models.inference.prediction import Prediction
+from models.inference.predictor import Predictor
 
-from .. import rendering, schemas
 from ..errors import InvalidRequest
-from ..rendering import MEDIA_TYPES, Style
 from ..state import State, state_of
+from ..wire import rendering, schemas
+from ..wire.rendering import MEDIA_TYPES, Style
 from . import bodies, work
 from .documented import body, json_answer, problems
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from models.analyst import Analyst
 from models.errors import OptionError
-from models.inspection import Inspection, Timesteps, plan
-from models.predictor import Predictor
+from models.inference.analyst import Analyst
+from models.inference.inspection import Inspection, Timesteps, plan
+from models.inference.predictor import Predictor
 
-from .. import schemas_analyses as wire
 from ..state import state_of
+from ..wire import schemas_analyses as wire
 from . import bodies, work
 from .documented import body, picture
 

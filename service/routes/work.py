@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from models.inspection import Plan
-from models.prediction import Prediction, Prepared
-from models.predictor import Predictor
+from models.inference.inspection import Plan
+from models.inference.prediction import Prediction, Prepared
+from models.inference.predictor import Predictor
 
-from ..engine import Done
+from ..engine.engine import Done
 from ..errors import BatchTooLarge
 from ..state import State
 

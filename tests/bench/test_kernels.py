@@ -11,11 +11,11 @@ from bench import contenders, graphs, growth, kernels, limits
 from bench.contenders import BF16, FUSED, LOOP, RECORDED, REPLAY, Batch
 from bench.fits import fit
 from bench.ratios import Spread, Timings, measure, rotated
-from models.cells import Cell
-from models.features import Feature
-from models.kernel import available
-from models.network import Architecture, build
-from models.recurrence import Direction
+from models.network.network import Architecture, build
+from models.recurrence.cells import Cell
+from models.recurrence.layer import Direction
+from models.runtime.cpu.kernel import available
+from models.text.features import Feature
 
 pytestmark = pytest.mark.skipif(not available(), reason="no fused kernel was built here")
 FORWARD: tuple[Direction, ...] = ("forward",)

@@ -16,7 +16,7 @@ from bench.peers.client import Writer
 from bench.peers.equal import OutputsDiffer, largest_difference, scores, scores_of
 from bench.peers.processes import ServerFailed, _marked, running
 from bench.peers.table import BF16, HOST, OURS, PEERS, Contender, known, ours
-from models.text import TOKENIZERS
+from models.text.tokenizers import TOKENIZERS
 
 MODEL = Path("weights/zh-sentiment-lstm")
 

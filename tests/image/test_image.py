@@ -143,7 +143,7 @@ def test_it_needs_no_network() -> None:
     try:
         until(
             "readiness",
-            lambda: subprocess.run([*DOCKER, "exec", name, "python", "-m", "service.probe"]).returncode == 0,
+            lambda: subprocess.run([*DOCKER, "exec", name, "python", "-m", "service.cli.probe"]).returncode == 0,
         )
     finally:
         docker("rm", "--force", name, check=False)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.kernel import available
+from models.runtime.cpu.kernel import available
 from service.hotpath import HotPath
 from service.settings import Settings
 from tests.service.conftest import running

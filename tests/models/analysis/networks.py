@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.cells import Cell, lstm_step, rnn_step
-from models.encoder import Pass
-from models.features import Feature
-from models.network import Architecture, Classifier, Reads, Tagger, build
-from models.recurrence import Direction
-from models.runner import Activations
+from models.network.network import Architecture, Classifier, Reads, Tagger, build
+from models.recurrence.cells import Cell, lstm_step, rnn_step
+from models.recurrence.encoder import Pass
+from models.recurrence.layer import Direction
+from models.runtime.runner import Activations
+from models.text.features import Feature
 from tests.oracles import weights_of
 
 INPUT, UNITS, OUTPUTS = 5, 6, 4

@@ -6,9 +6,9 @@ import torch
 
 from models.analysis.attribution import Attribution, attribute, occlusion
 from models.analysis.precise import precisely
-from models.encoder import Pass
 from models.errors import OptionError
-from models.network import Classifier, Tagger
+from models.network.network import Classifier, Tagger
+from models.recurrence.encoder import Pass
 from tests.models.analysis.networks import BOTH, KINDS, UNITS, Kind, inputs, logit, make, recorded
 
 LENGTHS, TARGETS, AT = (5, 8, 1), [0, 3, 2], [2, 7, 0]

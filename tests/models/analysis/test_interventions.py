@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from models.analysis import interventions
 from models.analysis.interventions import Intervention, Variant, intervene, sweep
-from models.cells import TENSORS
 from models.errors import ActivationsUnavailable, InputError, OptionError, SelectionError
+from models.recurrence.cells import TENSORS
 from tests.models.analysis.networks import BOTH, KINDS, UNITS, Array, Kind, inputs, make, step_loop
 
 LENGTH = 6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.analysis.memory import memory
 from models.errors import ActivationsUnavailable
-from models.recurrence import Direction
+from models.recurrence.layer import Direction
 from tests.models.analysis.networks import BOTH, UNITS, Kind, inputs, make, recorded
 
 

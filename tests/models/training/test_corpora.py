@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BadRow, TrainingError
-from models.spans import Span, to_spans
-from models.text import TOKENIZERS, characters, words
+from models.network.spans import Span, to_spans
+from models.text.tokenizers import TOKENIZERS, characters, words
 from models.training.corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.network import Tagger
+from models.network.network import Tagger
 from models.training.batches import Example
 from models.training.influence import DISTANCES, FEWEST, influence
 from tests.models.analysis.networks import KINDS, Kind, logit, make

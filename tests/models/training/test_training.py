@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
 from models.training.data import prepare, static_vectors
 from models.training.metrics import Predicted, accuracy, by_length, differing, f1, macro_f1, temperature

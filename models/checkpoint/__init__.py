@@ -1,0 +1,1 @@
+"""A weights/ folder <-> a network."""

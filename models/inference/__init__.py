@@ -1,0 +1,1 @@
+"""What others call: texts in; predictions, inspections and analyses out."""

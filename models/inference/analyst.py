@@ -1,0 +1,230 @@
+"""The analyses of one loaded model: texts in; memory, attribution, fading, interventions and comparisons out.
+
+`models.analysis` has the mathematics as pure functions; here they meet the tokens, labels and heads of a `Predictor`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..analysis.alignment import align, distances
+from ..analysis.attribution import Attribution, Method, attribute, occlusion
+from ..analysis.fading import Fading, fading, gradient_norms
+from ..analysis.interventions import Intervention, Outcome, intervene, sweep
+from ..analysis.memory import Measure, memory
+from ..errors import OptionError, SelectionError
+from ..network.network import Tagger
+from ..recurrence.encoder import Pass
+from ..runtime.runner import Activations
+from ..text.features import batch_ids
+from .inspection import Selection, Timesteps
+from .prediction import Prediction, Prepared
+from .predictor import Predictor
+
+WINDOW = 256  # timesteps of a T x T matrix that are shown unless others are asked for
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """retention and mass [selected, selected]; gradient_norm float64 [time] of the whole text, and its fading."""
+
+    selection: Selection
+    matrices: dict[Measure, NDArray[np.float64]]
+    gradient_norm: NDArray[np.float64]
+    fading: Fading
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One logit taken apart; target is the label or tag that it stands for."""
+
+    target: str
+    attribution: Attribution
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Two texts' predictions, the places of the tokens that they share, and the states' distance at each."""
+
+    predictions: tuple[Prediction, Prediction]
+    pairs: list[tuple[int, int]]
+    distance: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """baseline and intervened as predictions; delta [label] or [time, tag]; swept: one delta for each index."""
+
+    baseline: Prediction
+    intervened: Prediction
+    delta: NDArray[np.floating]
+    swept: list[NDArray[np.floating]]
+
+
+class Analyst:
+    """Runs on the model thread, as its predictor does. Every method is of one prepared text."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor, self.network = predictor, predictor.network
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the logits stand for: labels, or a tagger's tags."""
+        checkpoint = self.predictor.checkpoint
+        return checkpoint.tags if isinstance(self.network, Tagger) else checkpoint.labels
+
+    def select(
+        self, text: Prepared, layer: int, direction: str, timesteps: Timesteps | None, units: Sequence[int] | None
+    ) -> Selection:
+        """The part of a text that a matrix shows; by default its last `WINDOW` timesteps and every unit.
+
+        Raises: SelectionError, OptionError.
+        """
+        shape = self.predictor.shape
+        if not 0 <= layer < shape.layers:
+            raise SelectionError(f"layer is {layer}, the model has {shape.layers}: 0 to {shape.layers - 1} are allowed")
+        if direction not in shape.directions:
+            raise SelectionError(f"direction is {direction!r}, the model has {', '.join(shape.directions)}")
+        chosen = tuple(range(shape.units)) if units is None else tuple(units)
+        if not chosen or len(set(chosen)) != len(chosen) or not all(0 <= u < shape.units for u in chosen):
+            raise SelectionError(f"units is {list(chosen)[:8]}: one or more of 0 to {shape.units - 1}, each once")
+        window = timesteps or Timesteps(max(0, len(text) - WINDOW))
+        return Selection((layer,), (shape.directions[shape.directions.index(direction)],), window.of(len(text)), chosen)
+
+    @torch.inference_mode()
+    def remember(self, text: Prepared, selection: Selection, measures: Sequence[Measure]) -> Remembered:
+        """Retention and mass of one layer and direction, and how the predicted output's gradient fades.
+
+        Raises: ActivationsUnavailable: an RNN has neither retention nor mass.
+        """
+        run, recorded = self.record(text)
+        (layer,), (direction,) = selection.layers, selection.directions
+        found: dict[Measure, NDArray[np.float64]] = {}
+        if measures:
+            d = self.predictor.shape.directions.index(direction)
+            mine = {name: values[0] for name, values in recorded[layer][d].items()}
+            found = memory(mine, direction, selection.timesteps, selection.units, measures)
+        norm = self._gradient_norm(text, run, recorded)
+        return Remembered(selection, found, norm, fading(norm))
+
+    @torch.inference_mode()
+    def fade(self, text: Prepared) -> Fading:
+        """How the influence of a token on the predicted output falls with its distance from the last one."""
+        return fading(self._gradient_norm(text, *self.record(text)))
+
+    @torch.inference_mode()
+    def explain(
+        self, text: Prepared, target: str | None = None, timestep: int | None = None, method: Method = "secant"
+    ) -> Explained:
+        """Which tokens made a logit; without a target the predicted label's, or the decoded tag's at `timestep`.
+
+        Raises: OptionError (an unknown target, a method or timestep that this model has no use for), SelectionError.
+        """
+        self._check_timestep(text, timestep)
+        if method == "occlusion":
+            run, recorded = self.predictor.forward([text], "nothing")[0], None
+        else:
+            run, recorded = self.record(text)
+        k = self._target(target, text, run, timestep)
+        at = None if timestep is None else [timestep]
+        if recorded is not None:
+            (found,) = attribute(self.network, run, recorded, [k], at, method)
+        else:
+            logit = float(self._logits(run)[k] if timestep is None else self._logits(run)[timestep, k])
+            found = occlusion(self.network, self._without(text), len(text), logit, k, timestep)
+        return Explained(self.outputs[k], found)
+
+    @torch.inference_mode()
+    def compare_texts(self, first: Prepared, second: Prepared) -> Aligned:
+        """Two texts on this model."""
+        answers, states = [], []
+        for text in (first, second):
+            run, _ = self.predictor.forward([text], "nothing")
+            answers += self.predictor.answers([text], run)
+            states.append(run.top[0].float().cpu().numpy())
+        pairs = align([t.text for t in first.tokens], [t.text for t in second.tokens])
+        return Aligned((answers[0], answers[1]), pairs, distances(pairs, states[0], states[1]))
+
+    @torch.inference_mode()
+    def intervene(
+        self,
+        text: Prepared,
+        changes: Sequence[Intervention],
+        swept: Intervention | None,
+        over: Literal["units", "timesteps"] | None,
+    ) -> Changed:
+        """What the text would have come to with gates, units or states changed, and a sweep on top of that.
+
+        Raises: ActivationsUnavailable, OptionError, SelectionError.
+        """
+        variants = [tuple(changes)]
+        if swept is not None and over is not None:
+            count = self.predictor.shape.units if over == "units" else len(text)
+            variants += sweep(tuple(changes), swept, over, count)
+        outcome: Outcome = intervene(self.network, self._input(text), variants)
+        return Changed(
+            self._said(text, outcome.baseline),
+            self._said(text, outcome.logits[0]),
+            outcome.delta[0],
+            list(outcome.delta[1:]),
+        )
+
+    def record(self, text: Prepared) -> tuple[Pass, Activations]:
+        """One pass over the text with everything that happened in it."""
+        run, recorded = self.predictor.forward([text], "everything")
+        assert recorded is not None
+        return run, recorded
+
+    def _input(self, text: Prepared) -> torch.Tensor:
+        """x_t: [time, input]"""
+        ids = {kind: value.to(self.predictor.device) for kind, value in batch_ids([text.ids]).items()}
+        x: torch.Tensor = self.network.embedding(ids)[0]
+        return x
+
+    def _gradient_norm(self, text: Prepared, run: Pass, recorded: Activations) -> NDArray[np.float64]:
+        at = [len(text) - 1] if isinstance(self.network, Tagger) else None
+        k = self._target(None, text, run, at[0] if at else None)
+        return gradient_norms(self.network, run, recorded, [k], at)[0]
+
+    def _logits(self, run: Pass) -> NDArray[np.float32]:
+        out: NDArray[np.float32] = self.predictor.runner.outputs(run)[0].cpu().numpy()
+        return out
+
+    def _target(self, target: str | None, text: Prepared, run: Pass, timestep: int | None) -> int:
+        if target is not None:
+            if target not in self.outputs:
+                raise OptionError(f"target is {target[:64]!r}, but the model has {', '.join(self.outputs)}")
+            return self.outputs.index(target)
+        if isinstance(self.network, Tagger):
+            assert timestep is not None
+            return self.network.crf.viterbi(self.network.emissions(run), run.lengths)[0][timestep]
+        return int(self._logits(run).argmax())
+
+    def _check_timestep(self, text: Prepared, timestep: int | None) -> None:
+        if isinstance(self.network, Tagger):
+            if timestep is None:
+                raise OptionError("timestep is missing: an NER model has an output at every timestep, so name one")
+            if not 0 <= timestep < len(text):
+                raise SelectionError(
+                    f"timestep is {timestep}, the text has {len(text)} tokens: 0 to {len(text) - 1} are allowed"
+                )
+        elif timestep is not None:
+            raise OptionError("timestep is for NER models, and this is a classifier with one output: leave it out")
+
+    def _without(self, text: Prepared) -> Callable[[Sequence[int]], Pass]:
+        """Re-runs of the text, each without one of its tokens; its neighbours then stand side by side."""
+
+        def run(deleted: Sequence[int]) -> Pass:
+            texts = [self.predictor.from_tokens(text.text, text.tokens.without(s)) for s in deleted]
+            ids = batch_ids([t.ids for t in texts])
+            return self.predictor.runner.run(ids, torch.tensor([len(t) for t in texts]), "nothing")[0]
+
+        return run
+
+    def _said(self, text: Prepared, logits: NDArray[np.floating]) -> Prediction:
+        """The prediction that given logits come to."""
+        return self.predictor.decoder.decode([text], torch.from_numpy(logits.astype(np.float32))[None])[0]

@@ -1,0 +1,79 @@
+"""The head's numbers -> labels with scores, or entities: softmax with temperature, or the CRF's path and marginals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..checkpoint.checkpoint import Checkpoint
+from ..network.crf import LinearChain, TextLattice
+from ..network.network import Tagger
+from ..network.spans import Span, to_spans
+from .prediction import Array, Entity, Prediction, Prepared
+
+Scores = tuple[tuple[str, float], ...]  # best first
+
+
+class Decoder:
+    """Reads logits or emissions of prepared texts as one model means them."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.labels, self.tags = checkpoint.labels, checkpoint.tags
+        self.temperature = checkpoint.manifest.temperature
+        self.crf: LinearChain | None = checkpoint.network.crf if isinstance(checkpoint.network, Tagger) else None
+
+    def decode(self, texts: Sequence[Prepared], outputs: Tensor) -> list[Prediction]:
+        """outputs: logits [batch, label] of a classifier, or a tagger's emissions [batch, time, tag], padded."""
+        if self.crf is None:
+            logits = _host(outputs)
+            scores = self._ranked(softmax(logits, self.temperature))
+            return [Prediction(t.tokens, z, s) for t, z, s in zip(texts, logits, scores, strict=True)]
+        return self._tagged(self.crf, texts, outputs)
+
+    def scores(self, logits: Array) -> Scores:
+        """softmax(logits / temperature), best first; of equal ones in the order of the labels."""
+        return self._ranked(softmax(logits[None], self.temperature))[0]
+
+    def _ranked(self, p: NDArray[np.float64]) -> list[Scores]:
+        """p [batch, label]"""
+        order = np.argsort(-p, axis=1, kind="stable")
+        ranked = p[np.arange(len(p))[:, None], order]
+        return [
+            tuple(zip([self.labels[k] for k in ks], scores, strict=True))
+            for ks, scores in zip(order.tolist(), ranked.tolist(), strict=True)
+        ]
+
+    def _tagged(self, crf: LinearChain, texts: Sequence[Prepared], emissions: Tensor) -> list[Prediction]:
+        lengths = torch.tensor([len(t) for t in texts], device=emissions.device)
+        paths = crf.viterbi(emissions, lengths)
+        spans = [to_spans([self.tags[k] for k in path]) for path in paths]
+        lattice = crf.lattice(emissions, lengths) if any(spans) else None
+        out = []
+        for b, (text, path) in enumerate(zip(texts, paths, strict=True)):
+            found: tuple[Entity, ...] = ()
+            if lattice and spans[b]:
+                sums = crf.text_lattice(lattice, emissions, b, len(text))
+                found = tuple(self._entity(text, span, path, sums) for span in spans[b])
+            out.append(Prediction(text.tokens, _host(emissions[b, : len(text)]), entities=found))
+        return out
+
+    def _entity(self, text: Prepared, span: Span, path: Sequence[int], sums: TextLattice) -> Entity:
+        start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
+        inside = self.tags.index(f"I-{span.label}")
+        score = sums.span_probability(span.start, span.stop, path[span.start], inside)
+        return Entity(span.label, text.text[start:end], start, end, score)
+
+
+def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """exp(z / temperature) / sum, over the last axis, in float64."""
+    z = logits.astype(np.float64) / temperature
+    e = np.exp(z - z.max(-1, keepdims=True))
+    out: NDArray[np.float64] = e / e.sum(-1, keepdims=True)
+    return out
+
+
+def _host(x: Tensor) -> Array:
+    out: Array = x.float().cpu().numpy()
+    return out

@@ -1,0 +1,78 @@
+"""What goes in and what comes out: a prepared text, and the answer about it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.reductions import Reduced
+from ..recurrence.certificate import Certificate
+from ..text.features import TextIds
+from ..text.tokenizers import Tokens
+from .inspection import Selection
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A text that this model can read: its tokens and their ids."""
+
+    text: str
+    tokens: Tokens
+    ids: TextIds = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def prefix(self, length: int) -> "Prepared":
+        """The text cut after its first `length` tokens; no feature of a token looks ahead, so ids are cut too."""
+        return Prepared(self.text, self.tokens[:length], {kind: ids[:length] for kind, ids in self.ids.items()})
+
+
+@dataclass(frozen=True)
+class Entity:
+    """``text == raw[start:end]``; score is the exact CRF marginal of the span."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The best label, and its score, of the text cut after each token; from commit_timestep on it never changes."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    commit_timestep: int
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What happened inside one text. tensors: name -> float32 [layer, direction, timestep, unit], as selected."""
+
+    selection: Selection
+    tensors: dict[str, Array]
+    certificate: Certificate
+    reductions: Reduced | None = None
+    prefixes: Prefixes | None = None
+    embedding: Array | None = None
+    emissions: Array | None = None
+    marginals: Array | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One text's answer. scores: of every label, best first (classifiers); entities in text order (taggers).
+
+    logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
+    """
+
+    tokens: Tokens
+    logits: Array
+    scores: tuple[tuple[str, float], ...] | None = None
+    entities: tuple[Entity, ...] | None = None
+    inside: Inside | None = None

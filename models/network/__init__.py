@@ -1,0 +1,1 @@
+"""Embedding, encoder and head: the two networks."""

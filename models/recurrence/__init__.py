@@ -1,0 +1,1 @@
+"""The lecture's equations, and layers and directions made of them."""

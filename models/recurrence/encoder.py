@@ -1,0 +1,91 @@
+"""The stack of recurrences: layers x directions, each layer reading the one below.
+
+torch.nn.LSTM gives the states of its top layer alone, so the stack is made of one-layer recurrences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .cells import TENSORS, Cell
+from .layer import Direction, LayerActivations, Recurrence
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of the encoder over a padded batch.
+
+    inputs[l] [batch, time, feature] is what layer l read; hidden_states[l][d] [batch, time, unit] what it said in
+    direction d, in reading order; lengths int64 [batch].
+    """
+
+    inputs: Sequence[Tensor]
+    hidden_states: tuple[tuple[Tensor, ...], ...]
+    lengths: Tensor
+
+    @property
+    def top(self) -> Tensor:
+        """The top layer's states, directions side by side: [batch, time, direction * unit]."""
+        states = self.hidden_states[-1]
+        return torch.cat(states, dim=-1) if len(states) > 1 else states[0]
+
+
+class Encoder(nn.Module):
+    """Layers x directions; dropout between layers in training."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        units: int,
+        layers: int,
+        directions: Sequence[Direction],
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.cell, self.units, self.directions = cell, units, tuple(directions)
+        self.dropout = nn.Dropout(dropout)
+        sizes = [input_size] + [units * len(self.directions)] * (layers - 1)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(Recurrence(cell, size, units, d) for d in self.directions) for size in sizes
+        )
+
+    @property
+    def output_size(self) -> int:
+        return self.units * len(self.directions)
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return TENSORS[self.cell]
+
+    def recurrence(self, layer: int, direction: Direction) -> Recurrence:
+        found = self.layers[layer][self.directions.index(direction)]  # type: ignore[index]
+        assert isinstance(found, Recurrence)
+        return found
+
+    def reset(self) -> None:
+        for layer in range(len(self.layers)):
+            for direction in self.directions:
+                self.recurrence(layer, direction).reset()
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Pass:
+        """x [batch, time, input], lengths int64 [batch] -> the `Pass`."""
+        inputs: list[Tensor] = []
+        states: list[tuple[Tensor, ...]] = []
+        for layer in range(len(self.layers)):
+            inputs.append(x)
+            states.append(tuple(self.recurrence(layer, d).run(x, lengths) for d in self.directions))
+            x = self.dropout(torch.cat(states[-1], dim=-1))
+        return Pass(tuple(inputs), tuple(states), lengths)
+
+    def activations(self, run: Pass) -> list[list[LayerActivations]]:
+        """What happened in `run`, as [layer][direction] -> tensor name -> [batch, time, unit]."""
+        return [
+            [
+                self.recurrence(layer, d).activations(x, h, run.lengths)
+                for d, h in zip(self.directions, states, strict=True)
+            ]
+            for layer, (x, states) in enumerate(zip(run.inputs, run.hidden_states, strict=True))
+        ]

@@ -1,0 +1,1 @@
+"""What runs a network: the seam, and torch's replay behind it."""

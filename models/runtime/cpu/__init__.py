@@ -1,0 +1,1 @@
+"""The fused recurrence on the CPU."""

@@ -1,0 +1,326 @@
+r"""A network on the CPU by the fused recurrence: `FusedRunner` stands where `TorchRunner` does, and the gates are free.
+
+Layer 0 reads tables, so W_ih x_t + b is a sum over features. For a feature that names one row a token, its part
+W_ih,f E_f[v] can be made once for every v and looked up ever after (`models.runtime.cpu.tables` says which are worth
+their memory); what is not looked up is one product with packed weights. Later layers are such products too, and so is
+the head.
+
+Everything that is shown is written once, by the kernel, into pooled memory: new pages cost more than the gates.
+
+In bfloat16 the products with W_hh, and those with W_ih that are not looked up, read rounded weights; tables, head and
+all sums stay float32.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from sys import getrefcount
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...network.embedding import Embedding
+from ...network.network import Classifier, Tagger
+from ...recurrence.cells import GATES, TENSORS
+from ...recurrence.certificate import Values
+from ...recurrence.encoder import Pass
+from ...recurrence.layer import Direction, LayerActivations, Recurrence
+from ...text.features import FeatureIds, FeatureKind, TextIds, batch_ids
+from ..runner import Activations, Recording
+from .kernel import Kernel, LookUp, Precision
+
+_RECORDED = {  # by gates: what the kernel writes, in its order
+    4: (*GATES, "cell_state", *(f"{name}_preactivation" for name in GATES)), 1: ("hidden_state_preactivation",),
+}  # fmt: skip
+_KEPT_FLOATS = 1 << 24  # 64 MiB of memory that is used again, at most
+_REFERENCES = 3  # to memory that is free: its pool's, the loop's over the pool, and that of asking
+_WORTH_A_THREAD = 10_000_000  # multiplications of one direction, beside which handing the other to a thread is little
+
+
+class Buffers:
+    """Memory for tensors, lent again when the last tensor that stands on it has gone."""
+
+    def __init__(self) -> None:
+        self._pools: dict[int, list[Values]] = defaultdict(list)
+        self._kept = 0
+
+    def take(self, *shape: int) -> Tensor:
+        """An uninitialised float32 tensor."""
+        count = math.prod(shape)
+        size = 1 << max(12, (count - 1).bit_length())
+        return torch.from_numpy(self._free(size)[:count].reshape(shape))
+
+    def _free(self, size: int) -> Values:
+        """A tensor refers to what it stands on; what the pool alone refers to is free."""
+        pool = self._pools[size]
+        for memory in pool:
+            if getrefcount(memory) == _REFERENCES:
+                return memory
+        memory = np.empty(size, np.float32)
+        if self._kept + size <= _KEPT_FLOATS:
+            self._kept += size
+            pool.append(memory)
+        return memory
+
+
+class Inputs(Sequence[Tensor]):
+    """What each layer read, [batch, time, input]; x_t itself, which look-ups go without, is made if anyone asks."""
+
+    def __init__(self, embed: Callable[[], Tensor], below: Sequence[Tensor]) -> None:
+        self._embed, self._below = embed, tuple(below)
+        self._x: Tensor | None = None
+
+    def __len__(self) -> int:
+        return 1 + len(self._below)
+
+    @overload
+    def __getitem__(self, layer: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, layer: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, layer: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(layer, slice):
+            return [self[n] for n in range(len(self))[layer]]
+        if layer > 0:
+            return self._below[layer - 1]
+        if self._x is None:
+            self._x = self._embed()
+        return self._x
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """W_ih x_t + b of one recurrence: a product, a look-up, or the product and on top of it the look-up.
+
+    product: fills packed rows [batch * time, packed].
+    """
+
+    product: Callable[[Tensor], None] | None
+    look_up: LookUp | None = None
+
+
+class FusedLayer:
+    """One recurrence with packed weights."""
+
+    def __init__(self, kernel: Kernel, recurrence: Recurrence, precision: Precision) -> None:
+        self.kernel, self.gates, self.precision = kernel, 4 if recurrence.cell == "lstm" else 1, precision
+        self.units, self.reverse = recurrence.units, recurrence.direction == "reverse"
+        w = self.weights = recurrence.weights
+        self.weight_hh = self.pack(w.weight_hh)
+        self.bias = kernel.pack_row(w.bias_ih + w.bias_hh, self.gates)
+        self.packed = kernel.packed(self.gates, self.units)
+
+    def pack(self, weight: Tensor) -> Tensor:
+        """weight [gates * unit, depth], as this recurrence multiplies by it."""
+        return self.kernel.pack(weight, self.gates, self.precision)
+
+    def run(
+        self, incoming: Incoming, pre: Tensor | None, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
+    ) -> LayerActivations:
+        """out [batch, time, unit] is filled, and what `record` holds is told by name.
+
+        pre [batch * time, packed]: memory for the product, where there is one.
+        """
+        if incoming.product and pre is not None:
+            incoming.product(pre)
+        self.kernel.recur(
+            self.gates, self.reverse, lengths, order, self.weight_hh, pre, out, record, look_up=incoming.look_up
+        )
+        if record is None:
+            return {"hidden_state": out}
+        return {"hidden_state": out, **dict(zip(_RECORDED[self.gates], record.unbind(0), strict=False))}
+
+    def error(self, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]) -> float:
+        """As `models.recurrence.certificate.recurrence_error`."""
+        w = self.weights
+        told = [shown[name] for name in TENSORS["lstm" if self.gates == 4 else "rnn"]]
+        file = (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
+        return self.kernel.check(self.gates, self.reverse, file, x, told, timesteps)
+
+    def tensors(self, recording: Recording) -> int:
+        """How many tensors besides h_t are recorded."""
+        if self.gates == 4:
+            return {"nothing": 0, "gates": 5, "everything": 9}[recording]
+        return int(recording == "everything")
+
+
+class InputProjection:
+    """W_ih x_t + b of layer 0: features that are looked up, and one product for the rest."""
+
+    def __init__(self, layer: FusedLayer, embedding: Embedding) -> None:
+        self.layer, self.embedding = layer, embedding
+        self.tables: dict[FeatureKind, Tensor] = {}
+        self._pack_rest()
+
+    def tabulate(self, kind: FeatureKind) -> None:
+        """From now on look this feature's part up; it has to be one that names one row a token."""
+        layer, rows = self.layer, self.embedding.tables[kind]
+        weights = layer.kernel.pack(self._columns([kind]), layer.gates)
+        table = torch.empty(rows.shape[0], layer.packed)
+        layer.kernel.project(rows.contiguous(), weights, torch.zeros(layer.packed), table)
+        self.tables[kind] = table
+        self._pack_rest()
+
+    def _pack_rest(self) -> None:
+        self.rest = [f.kind for f in self.embedding.features if f.kind not in self.tables]
+        self.weights = self.layer.pack(self._columns(self.rest)) if self.rest else None
+
+    def _columns(self, kinds: Sequence[FeatureKind]) -> Tensor:
+        """The columns of W_ih that these features meet."""
+        features = self.embedding.features
+        parts = torch.split(self.layer.weights.weight_ih, [f.dimension for f in features], dim=1)
+        of = {f.kind: part for f, part in zip(features, parts, strict=True)}
+        return torch.cat([of[kind] for kind in kinds], dim=1)
+
+    def of(self, ids: FeatureIds, rest: Tensor | None, rows: Tensor | None) -> Incoming:
+        """rest [batch * time, input]: x_t of the features not looked up; rows: those of it that hold a token."""
+        kernel, bias, weights = self.layer.kernel, self.layer.bias, self.weights
+        look_up = None
+        if self.tables:
+            looked_up = [ids[kind].reshape(-1) for kind in self.tables]
+            look_up = LookUp(list(self.tables.values()), looked_up, bias)
+        if rest is None or weights is None:
+            return Incoming(None, look_up)
+        return Incoming(lambda pre: kernel.project(rest, weights, bias, pre, rows), look_up)
+
+
+class FusedRunner:
+    """Batches of one network. Bit for bit the same for a text alone and in any company."""
+
+    def __init__(
+        self, network: Classifier | Tagger, kernel: Kernel, precision: Precision = "float32", threads: int = 1
+    ) -> None:
+        """threads: from two on, the directions of long batches run side by side."""
+        self.network, self._kernel, self.precision = network, kernel, precision
+        encoder = network.encoder
+        self.directions, self.units = encoder.directions, encoder.units
+        self.layers = [
+            [FusedLayer(kernel, encoder.recurrence(n, d), precision) for d in encoder.directions]
+            for n in range(len(encoder.layers))
+        ]
+        self.inputs = [InputProjection(layer, network.embedding) for layer in self.layers[0]]
+        self.projections = [[layer.pack(layer.weights.weight_ih) for layer in layers] for layers in self.layers[1:]]
+        self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
+        self._tables = {f.kind: network.embedding.tables[f.kind].detach() for f in network.embedding.features}
+        self.buffers = Buffers()
+        self._beside = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
+
+    @property
+    def kernel(self) -> str:
+        return f"fused-{self._kernel.name}"
+
+    def tabulate(self, kind: FeatureKind) -> None:
+        """Look this feature's part of layer 0 up from now on."""
+        for projection in self.inputs:
+            projection.tabulate(kind)
+
+    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+        batch, time = next(iter(ids.values())).shape[:2]
+        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
+        rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
+        below: list[Tensor] = []
+        states: list[tuple[Tensor, ...]] = []
+        activations: Activations = []
+        incoming = self._layer_0(ids, rows)
+        for n, layers in enumerate(self.layers):
+            out = self.buffers.take(batch, time, len(layers) * self.units)
+            halves = torch.split(out, self.units, dim=2) if len(layers) > 1 else (out,)
+            runs = [
+                self._direction(layer, of, lengths, order, half, recording)
+                for layer, of, half in zip(layers, incoming, halves, strict=True)
+            ]
+            activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
+            states.append(halves)
+            if n + 1 < len(self.layers):
+                below.append(out)
+                incoming = self._later_layer(n + 1, out.view(batch * time, -1), rows)
+        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), below)
+        run = Pass(inputs, tuple(states), lengths)
+        return run, None if recording == "nothing" else activations
+
+    def _direction(
+        self, layer: FusedLayer, incoming: Incoming, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording
+    ) -> Callable[[], LayerActivations]:
+        """What is left to do of one layer in one direction once its memory is there."""
+        batch, time, units = out.shape
+        pre = self.buffers.take(batch * time, layer.packed) if incoming.product else None
+        tensors = layer.tensors(recording)
+        record = self.buffers.take(tensors, batch, time, units) if tensors else None
+        return lambda: layer.run(incoming, pre, lengths, order, out, record)
+
+    def _side_by_side(self, runs: list[Callable[[], LayerActivations]], work: int) -> list[LayerActivations]:
+        """All directions' results; work: multiplications of each."""
+        if self._beside is None or work < _WORTH_A_THREAD:
+            return [run() for run in runs]
+        others = [self._beside.submit(run) for run in runs[1:]]
+        return [runs[0](), *(other.result() for other in others)]
+
+    def embedded(self, ids: TextIds) -> Values:
+        if all(bags.shape[1] == 1 for bags in ids.values()):  # a look-up of a few rows
+            return np.concatenate([self._tables[kind].numpy()[bags[:, 0]] for kind, bags in ids.items()], axis=1)
+        rows: Values = self._embedded(batch_ids([ids]), list(self._tables)).numpy()
+        return rows
+
+    def recurrence_error(
+        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+    ) -> float:
+        return self.layers[layer][self.directions.index(direction)].error(x, shown, timesteps)
+
+    def outputs(self, run: Pass) -> Tensor:
+        """What the head says: logits [batch, label], or emissions [batch, time, tag]."""
+        weights, bias = self.head
+        if isinstance(self.network, Tagger):
+            read = run.top.reshape(-1, run.top.shape[2])
+        elif self.network.architecture.reads == "mean_max":
+            top = run.top.contiguous()
+            read = self.buffers.take(top.shape[0], 2 * top.shape[2])
+            self._kernel.pool(top, run.lengths, read)
+        else:
+            read = _last_state(run)
+        out = self.buffers.take(read.shape[0], bias.shape[0])
+        self._kernel.project(read, weights, bias, out)
+        out = out[:, : self.network.architecture.outputs]
+        return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
+
+    def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
+        """What enters each direction."""
+        kinds = self.inputs[0].rest
+        rest = self._embedded(ids, kinds) if kinds else None
+        return [projection.of(ids, rest, rows) for projection in self.inputs]
+
+    def _embedded(self, ids: FeatureIds, kinds: Sequence[FeatureKind]) -> Tensor:
+        """x_t of these features: [batch * time, input]."""
+        tables = [self._tables[kind] for kind in kinds]
+        bags = [ids[kind].flatten(0, 1) for kind in kinds]
+        out = self.buffers.take(bags[0].shape[0], sum(table.shape[1] for table in tables))
+        first = 0
+        for table, bag in zip(tables, bags, strict=True):
+            self._kernel.bag(table, bag, out[:, first:])
+            first += table.shape[1]
+        return out
+
+    def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> list[Incoming]:
+        def product(weights: Tensor, bias: Tensor) -> Callable[[Tensor], None]:
+            return lambda pre: self._kernel.project(x, weights, bias, pre, rows)
+
+        pairs = zip(self.projections[n - 1], self.layers[n], strict=True)
+        return [Incoming(product(weights, layer.bias)) for weights, layer in pairs]
+
+
+def _last_state(run: Pass) -> Tensor:
+    """As `network.last_state`, by numpy, which costs a third of torch on so few numbers."""
+    texts, last = np.arange(run.lengths.shape[0]), run.lengths.numpy() - 1
+    read = [h.numpy()[texts, end] for h, end in zip(run.hidden_states[-1], (last, 0 * last), strict=False)]
+    return torch.from_numpy(read[0] if len(read) == 1 else np.concatenate(read, axis=1))
+
+
+def _rows(lengths: Tensor, time: int) -> Tensor | None:
+    """Which rows text * time + t hold a token; None where all do."""
+    if int(lengths.min()) == time:
+        return None
+    inside = torch.arange(time) < lengths[:, None]
+    return inside.view(-1).nonzero()[:, 0]

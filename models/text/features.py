@@ -1,0 +1,111 @@
+"""Tokens -> bags of ids, one bag for each feature and timestep: the rows that a token names in each feature's table.
+
+A token or a bigram names one row, a word's pieces name several. No feature of token t looks at token t+1, so a
+forward-only model can be fed token by token. What the rows hold is `models.network.embedding`'s.
+
+Hashed features need no vocabulary: a piece's row is its CRC-32 modulo the table's size (Weinberger et al. 2009).
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .tokenizers import Token, Tokens
+from .vocabulary import PADDING, Vocabulary
+
+FeatureKind = Literal["token", "bigram", "subword", "affix", "shape"]
+
+
+def bigram_forms(tokens: Tokens) -> list[str]:
+    """``(t-1, t)`` for each t; the first token's left neighbour is written ``^``."""
+    return [f"{left} {form}" for left, form in zip(["^", *tokens.forms], tokens.forms, strict=False)]
+
+
+def subwords(token: Token) -> list[str]:
+    """The 3- to 5-grams of ``<form>``, as fastText has them (Bojanowski et al. 2017)."""
+    word = f"<{token.form}>"
+    return [word[i : i + n] for n in (3, 4, 5) for i in range(len(word) - n + 1)] or [word]
+
+
+def affixes(token: Token) -> list[str]:
+    """Prefixes and suffixes of 1 to 4 characters, capitals kept: ``Lon`` and ``don`` of London."""
+    return [
+        piece for n in range(1, min(4, len(token.text)) + 1) for piece in (f"{token.text[:n]}-", f"-{token.text[-n:]}")
+    ]
+
+
+def shape(token: Token) -> list[str]:
+    """The pattern of capitals, small letters, digits and the rest, runs shortened: ``McDonald-7`` -> ``AaAa-0``."""
+    out = ""
+    for c in token.text:
+        kind = "0" if c.isdecimal() else "A" if c.isupper() else "a" if c.isalpha() else c
+        if not out.endswith(kind):
+            out += kind
+    return [out if len(token.text) > 1 else f"{out}."]
+
+
+_PIECES: dict[str, Callable[[Token], list[str]]] = {"subword": subwords, "affix": affixes, "shape": shape}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One table of x_t: how a token's rows in it are named.
+
+    rows: of the table, padding's row 0 included; dimension: of each row.
+    vocabulary: for ``token`` and ``bigram``; the other kinds are hashed.
+    """
+
+    kind: FeatureKind
+    rows: int
+    dimension: int
+    vocabulary: Vocabulary | None = field(default=None, repr=False)
+
+    def ids(self, tokens: Tokens) -> NDArray[np.int64]:
+        """For each token the rows that it names, at least one: [time, bag], short bags filled with `PADDING`."""
+        if self.kind in _PIECES:
+            return _rectangle([_buckets(self.kind, token.text, token.form, self.rows) for token in tokens])
+        assert self.vocabulary is not None
+        forms = bigram_forms(tokens) if self.kind == "bigram" else tokens.forms
+        return np.array(self.vocabulary.ids(forms), np.int64)[:, None]
+
+
+@lru_cache(maxsize=65536)
+def _buckets(kind: FeatureKind, text: str, form: str, rows: int) -> tuple[int, ...]:
+    pieces = _PIECES[kind](Token(text, 0, len(text), form))
+    return tuple(1 + zlib.crc32(piece.encode("utf-8", "surrogatepass")) % (rows - 1) for piece in pieces)
+
+
+def _rectangle(bags: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    out = np.full((len(bags), max(map(len, bags), default=1)), PADDING, np.int64)
+    for row, bag in zip(out, bags, strict=True):
+        row[: len(bag)] = bag
+    return out
+
+
+TextIds = dict[FeatureKind, NDArray[np.int64]]  # of one text: [time, bag]
+FeatureIds = dict[FeatureKind, Tensor]  # of a padded batch: int64 [batch, time, bag]
+
+
+def text_ids(features: Sequence[Feature], tokens: Tokens) -> TextIds:
+    return {feature.kind: feature.ids(tokens) for feature in features}
+
+
+def batch_ids(texts: Sequence[TextIds]) -> FeatureIds:
+    """Ragged texts as one rectangle a feature: texts padded to the longest, bags to the largest, with `PADDING`."""
+    if len(texts) == 1:
+        return {kind: torch.from_numpy(ids[None]) for kind, ids in texts[0].items()}
+    out: FeatureIds = {}
+    for kind in texts[0]:
+        longest, bag = (max(text[kind].shape[axis] for text in texts) for axis in (0, 1))
+        ids = np.full((len(texts), longest, bag), PADDING, np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            row[: text[kind].shape[0], : text[kind].shape[1]] = text[kind]
+        out[kind] = torch.from_numpy(ids)
+    return out

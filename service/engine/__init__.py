@@ -1,0 +1,1 @@
+"""Admission and batches: which requests run when, and together."""

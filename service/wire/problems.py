@@ -1,0 +1,102 @@
+"""The one table: error class -> HTTP status and title. Every error leaves as application/problem+json (RFC 9457)."""
+
+import logging
+import math
+import re
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from models import errors as m
+
+from .. import errors as s
+
+log = logging.getLogger(__name__)
+
+TABLE: dict[type[Exception], tuple[int, str]] = {
+    m.EmptyText: (422, "Empty text"),
+    m.TooManyTokens: (422, "Text too long"),
+    m.TooManyCharacters: (422, "Text too long"),
+    m.ActivationsUnavailable: (422, "No such tensor"),
+    m.SelectionError: (422, "No such index"),
+    m.OptionError: (422, "Option not available"),
+    m.CheckpointError: (404, "Model could not be loaded"),
+    m.TrainingError: (422, "Training impossible"),
+    s.MalformedBody: (400, "Malformed JSON"),
+    s.NotJson: (415, "Not JSON"),
+    s.EncodedBody: (415, "Encoding not taken"),
+    s.BodyTooLarge: (413, "Body too large"),
+    s.InvalidRequest: (422, "Invalid request"),
+    s.NotAcceptable: (406, "Not acceptable"),
+    s.UnknownModel: (404, "No such model"),
+    s.BatchTooLarge: (413, "Batch too large"),
+    s.AnswerTooLarge: (413, "Answer too large"),
+    s.Overloaded: (429, "Too many requests"),
+    s.DeadlineExceeded: (504, "Deadline passed"),
+    s.NotReady: (503, "Not ready"),
+    s.StartupError: (500, "Start-up failed"),
+}
+MEDIA_TYPE = "application/problem+json"
+
+
+def row(error: type[Exception]) -> tuple[int, str]:
+    """The table's row of the class or of its nearest ancestor that has one."""
+    return next(TABLE[base] for base in error.__mro__ if base in TABLE)
+
+
+def error_type(error: type[Exception]) -> str:
+    """``TooManyTokens`` -> ``too_many_tokens``"""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", error.__name__).lower()
+
+
+def problem(status: int, title: str, detail: str, kind: str, headers: dict[str, str] | None = None) -> Response:
+    body = {
+        "type": f"urn:gatescope:problem:{kind}", "title": title, "status": status,
+        "detail": detail, "error": detail, "error_type": kind,
+    }  # fmt: skip
+    return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
+
+
+def response_of(error: Exception) -> Response:
+    """The answer to an error of either family."""
+    status, title = row(type(error))
+    after = getattr(error, "retry_after_s", None)
+    out = problem(status, title, str(error), error_type(type(error)))
+    if after is not None:
+        body = orjson.loads(out.body) | {"retry_after_ms": math.ceil(after * 1000)}
+        out = Response(orjson.dumps(body), status, {"retry-after": str(max(1, math.ceil(after)))}, MEDIA_TYPE)
+    return out
+
+
+def bug(request: Request, error: Exception) -> Response:
+    """The answer to what nobody raised on purpose; the log has the rest."""
+    log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
+    return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Hand every kind of error to this table."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        return response_of(error)
+
+    async def bugs(request: Request, error: Exception) -> Response:
+        return bug(request, error)
+
+    async def frameworks(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kinds = {404: ("Not found", "not_found"), 405: ("Method not allowed", "method_not_allowed")}
+        title, kind = kinds.get(error.status_code, ("Error", "http_error"))
+        details = {
+            404: "there is no such route: /docs lists them",
+            405: f"{request.method} is not allowed here: /docs lists what is",
+        }
+        return problem(
+            error.status_code, title, details.get(error.status_code, str(error.detail)), kind, dict(error.headers or {})
+        )
+
+    app.add_exception_handler(m.ModelError, ours)
+    app.add_exception_handler(s.ServiceError, ours)
+    app.add_exception_handler(HTTPException, frameworks)
+    app.add_exception_handler(Exception, bugs)

@@ -1,0 +1,78 @@
+"""The certificate is small on what is true and large on what is only self-consistent."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint.checkpoint import Checkpoint
+from models.recurrence.cells import TENSORS, Cell, CellWeights
+from models.recurrence.certificate import STEPS, chosen_timesteps, recurrence_error
+from models.recurrence.layer import Direction
+from models.runtime.cpu.kernel import Kernel, available
+from models.text.features import batch_ids, text_ids
+from models.text.tokenizers import characters
+
+TEXT = "酒店不错，服务很好。我想吃汉堡"
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_permuted_weights_are_found_out_though_the_identities_hold(
+    tiny_checkpoint: Callable[..., Checkpoint], cell: str
+) -> None:
+    network = tiny_checkpoint(cell=cell).network
+    tokens = characters(TEXT)
+    with torch.inference_mode():
+        run = network.run(batch_ids([text_ids(network.architecture.features, tokens)]), torch.tensor([len(tokens)]))
+        shown = {k: v[0].numpy() for k, v in network.encoder.activations(run)[0][0].items()}
+    weights = network.encoder.recurrence(0, "forward").weights.to(torch.float64)
+    x, every = run.inputs[0][0].numpy(), np.arange(len(tokens))
+    assert recurrence_error(cell, weights, x, shown, "forward", every) < 1e-6  # type: ignore[arg-type]
+    rolled = CellWeights(weights.weight_ih, weights.weight_hh.roll(1, 0), weights.bias_ih, weights.bias_hh)
+    assert recurrence_error(cell, rolled, x, shown, "forward", every) > 1e-2  # type: ignore[arg-type]
+    for name in set(shown) & {"hidden_state", "cell_state", "input_gate", "forget_gate", "cell_gate", "output_gate"}:
+        wrong = {**shown, name: shown[name] + 1e-3}
+        assert recurrence_error(cell, weights, x, wrong, "forward", every) > 1e-4, name  # type: ignore[arg-type]
+    assert recurrence_error(cell, weights, x, shown, "reverse", every) > 1e-3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", available(), ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("units", [1, 7, 16, 65])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_the_kernel_finds_the_same_error_as_the_equations(
+    kernel: Kernel, units: int, direction: Direction, cell: Cell
+) -> None:
+    """On numbers that are wrong by more and less, so that no two errors are alike."""
+    random, gates, depth, time = np.random.default_rng(units), 4 if cell == "lstm" else 1, 5, 11
+    weights = CellWeights(*(torch.randn(gates * units, *n) for n in ((depth,), (units,), (), ())))
+    shown = {name: random.normal(size=(time, units)).astype(np.float32) for name in TENSORS[cell]}
+    for timesteps in (np.array([0, 3, 10]), np.arange(STEPS), np.array([], np.int64)):
+        x = random.normal(size=(len(timesteps), depth)).astype(np.float32)
+        file = (weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh)
+        found = kernel.check(gates, direction == "reverse", file, x, list(shown.values()), timesteps)
+        if len(timesteps):
+            exactly = {name: values.astype(np.float64) for name, values in shown.items()}
+            want = recurrence_error(cell, weights.to(torch.float64), x, exactly, direction, timesteps)
+            assert found == pytest.approx(want, rel=1e-13)
+    shown["hidden_state"][4, units // 2] = np.nan
+    assert kernel.check(gates, direction == "reverse", file, x, list(shown.values()), timesteps) == (
+        np.inf if cell == "lstm" else 0
+    )
+    timesteps = np.array([4])
+    assert (
+        kernel.check(
+            gates, direction == "reverse", file, np.zeros((1, depth), np.float32), list(shown.values()), timesteps
+        )
+        == np.inf
+    )
+
+
+def test_the_steps_follow_from_the_text_and_are_eight_at_most() -> None:
+    assert chosen_timesteps("ab", 5, 0, "forward").tolist() == [0, 1, 2, 3, 4]
+    steps = chosen_timesteps("a long text", 500, 0, "forward")
+    assert len(set(steps.tolist())) == STEPS
+    assert steps.tolist() == chosen_timesteps("a long text", 500, 0, "forward").tolist()
+    assert steps.tolist() != chosen_timesteps("another text", 500, 0, "forward").tolist()
+    assert steps.tolist() != chosen_timesteps("a long text", 500, 1, "forward").tolist()

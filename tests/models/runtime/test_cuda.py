@@ -1,0 +1,65 @@
+"""The same on a card: run where one is at hand, `pytest -m cuda`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.analyst import Analyst
+from models.inference.inspection import Inspection
+from models.inference.predictor import Predictor
+
+from ...conftest import TINY
+from ..inference.test_predictor import TEXTS
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand"),
+]
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_prediction_states_and_gates_equal_the_cpus(name: str, weights_dir: Path) -> None:
+    here, there = (Predictor(load_checkpoint(weights_dir / name), torch.device(d)) for d in ("cpu", "cuda"))
+    for ours, its in zip(here.predict(TEXTS, Inspection()), there.predict(TEXTS, Inspection()), strict=True):
+        assert np.abs(ours.logits - its.logits).max() < 1e-4
+        assert ours.inside is not None
+        assert its.inside is not None
+        assert its.inside.certificate.recurrence_max_abs_error < 1e-4
+        assert its.inside.certificate.device == "cuda"
+        for tensor, values in ours.inside.tensors.items():
+            assert np.abs(values - its.inside.tensors[tensor]).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["tiny-zh-rnn", "tiny-zh-lstm", "tiny-zh-pooled"])
+def test_attribution_and_fading_equal_the_cpus(name: str, weights_dir: Path) -> None:
+    found = []
+    for device in ("cpu", "cuda"):
+        analyst = Analyst(Predictor(load_checkpoint(weights_dir / name), torch.device(device)))
+        text = analyst.predictor.prepare(TEXTS[0])
+        found.append((analyst.explain(text, "positive").attribution.contributions, analyst.fade(text).value))
+    for ours, its in zip(*found, strict=True):
+        assert np.abs(ours - its).max() < 1e-4
+
+
+def test_tf32_is_off(weights_dir: Path) -> None:
+    Predictor(load_checkpoint(weights_dir / "tiny-zh-lstm"), torch.device("cuda"))
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_training_runs_on_the_card(tmp_path: Path) -> None:
+    rows = '{"text": "很好", "label": "positive"}\n{"text": "很差", "label": "negative"}\n' * 20
+    (tmp_path / "train.jsonl").write_text(rows, "utf-8")
+    (tmp_path / "dev.jsonl").write_text(rows, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "train", "--name", "mine", "--task", "text-classification", "--language", "zh",
+         "--train", "train.jsonl", "--dev", "dev.jsonl", "--epochs", "2", "--device", "cuda"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert load_checkpoint(tmp_path / "weights" / "mine").manifest.metrics["accuracy"] > 0.9
