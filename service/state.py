@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from starlette.requests import HTTPConnection
 
+from models.inference.analyst import default_method
 from models.inference.predictor import Predictor
 
 from .engine.engine import Engine
@@ -47,15 +48,33 @@ class State:
         checkpoint, network = predictor.checkpoint, predictor.network
         m = checkpoint.manifest
         return schemas.ModelOut(
-            name=name, task=m.task, cell=m.cell, language=m.language, description=m.description, layers=m.layers,
-            directions=list(m.directions), units=m.units, embedding_size=network.embedding.size,
-            vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters,
-            labels=list(checkpoint.labels), tags=list(checkpoint.tags) if m.task == "token-classification" else None,
-            max_tokens=m.max_tokens, max_characters=m.max_characters, license=m.license, training_data=m.training_data,
-            tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=list(ANALYSES),
-            weights_sha256=checkpoint.weights_sha256, precision=predictor.runner.precision, metrics=m.metrics,
-            temperature=m.temperature, default=name == self.registry.default,
-        )  # fmt: skip
+            name=name,
+            task=m.task,
+            cell=m.cell,
+            language=m.language,
+            description=m.description,
+            layers=m.layers,
+            directions=list(m.directions),
+            units=m.units,
+            embedding_size=network.embedding.size,
+            vocabulary_size=len(predictor.vocabulary),
+            parameters=checkpoint.parameters,
+            labels=list(checkpoint.labels),
+            tags=list(checkpoint.tags) if m.task == "token-classification" else None,
+            max_tokens=m.max_tokens,
+            max_characters=m.max_characters,
+            license=m.license,
+            training_data=m.training_data,
+            tensors=list(network.encoder.tensors),
+            streamable=m.directions == ("forward",),
+            analyses=list(ANALYSES),
+            weights_sha256=checkpoint.weights_sha256,
+            precision=predictor.runner.precision,
+            metrics=m.metrics,
+            temperature=m.temperature,
+            default_attribution=default_method(predictor),
+            default=name == self.registry.default,
+        )
 
 
 def state_of(connection: HTTPConnection) -> State:

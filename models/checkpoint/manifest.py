@@ -52,6 +52,7 @@ class Manifest(_Strict):
     license: str
     training_data: str
     metrics: dict[str, float]
+    default_attribution: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")] | None = None
     sha256: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
 
     @model_validator(mode="after")

@@ -3,8 +3,8 @@
 `models.analysis` has the mathematics as pure functions; here they meet the tokens, labels and heads of a `Predictor`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..analysis.alignment import align, distances
-from ..analysis.attribution import Attribution, Method, attribute, occlusion
+from ..analysis.attribution import Attribution, Options, Output
 from ..analysis.fading import Fading, fading, gradient_norms
 from ..analysis.interventions import Intervention, Outcome, intervene, sweep
 from ..analysis.memory import Measure, memory
+from ..analysis.methods import FALLBACK, METHODS, attribute, method_named
+from ..analysis.subject import Subject, TextRuns
 from ..errors import OptionError, SelectionError
 from ..network.network import Tagger
 from ..recurrence.encoder import Pass
@@ -29,7 +31,7 @@ WINDOW = 256  # timesteps of a T x T matrix that are shown unless others are ask
 
 
 @dataclass(frozen=True)
-class Remembered:
+class MemoryReport:
     """retention and mass [selected, selected]; gradient_norm float64 [time] of the whole text, and its fading."""
 
     selection: Selection
@@ -39,15 +41,7 @@ class Remembered:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """One logit taken apart; target is the label or tag that it stands for."""
-
-    target: str
-    attribution: Attribution
-
-
-@dataclass(frozen=True)
-class Aligned:
+class TextComparison:
     """Two texts' predictions, the places of the tokens that they share, and the states' distance at each."""
 
     predictions: tuple[Prediction, Prediction]
@@ -56,13 +50,26 @@ class Aligned:
 
 
 @dataclass(frozen=True)
-class Changed:
+class InterventionReport:
     """baseline and intervened as predictions; delta [label] or [time, tag]; swept: one delta for each index."""
 
     baseline: Prediction
     intervened: Prediction
     delta: NDArray[np.floating]
     swept: list[NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained, and how.
+
+    target: a label (a tag) by name, None: the predicted one; timestep: a tagger's; method None: the model's default.
+    """
+
+    target: str | None = None
+    timestep: int | None = None
+    method: str | None = None
+    options: Options = field(default_factory=Options)
 
 
 class Analyst:
@@ -95,51 +102,51 @@ class Analyst:
         window = timesteps or Timesteps(max(0, len(text) - WINDOW))
         return Selection((layer,), (shape.directions[shape.directions.index(direction)],), window.of(len(text)), chosen)
 
+    @property
+    def default_method(self) -> str:
+        """Of attribution: what the manifest names, chosen by measured faithfulness when the model was made."""
+        return default_method(self.predictor)
+
     @torch.inference_mode()
-    def remember(self, text: Prepared, selection: Selection, measures: Sequence[Measure]) -> Remembered:
+    def memory(self, text: Prepared, selection: Selection, measures: Sequence[Measure]) -> MemoryReport:
         """Retention and mass of one layer and direction, and how the predicted output's gradient fades.
 
         Raises: ActivationsUnavailable: an RNN has neither retention nor mass.
         """
-        run, recorded = self.record(text)
+        runs = self._runs(text)
         (layer,), (direction,) = selection.layers, selection.directions
-        found: dict[Measure, NDArray[np.float64]] = {}
+        matrices: dict[Measure, NDArray[np.float64]] = {}
         if measures:
             d = self.predictor.shape.directions.index(direction)
-            mine = {name: values[0] for name, values in recorded[layer][d].items()}
-            found = memory(mine, direction, selection.timesteps, selection.units, measures)
-        norm = self._gradient_norm(text, run, recorded)
-        return Remembered(selection, found, norm, fading(norm))
+            recorded = {name: values[0] for name, values in runs.record()[1][layer][d].items()}
+            matrices = memory(recorded, direction, selection.timesteps, selection.units, measures)
+        norm = self._gradient_norm(runs)
+        return MemoryReport(selection, matrices, norm, fading(norm))
 
     @torch.inference_mode()
-    def fade(self, text: Prepared) -> Fading:
+    def fading(self, text: Prepared) -> Fading:
         """How the influence of a token on the predicted output falls with its distance from the last one."""
-        return fading(self._gradient_norm(text, *self.record(text)))
+        return fading(self._gradient_norm(self._runs(text)))
 
     @torch.inference_mode()
-    def explain(
-        self, text: Prepared, target: str | None = None, timestep: int | None = None, method: Method = "secant"
-    ) -> Explained:
-        """Which tokens made a logit; without a target the predicted label's, or the decoded tag's at `timestep`.
+    def attribute(self, text: Prepared, question: Question | None = None) -> Attribution:
+        """Which tokens made a logit; without a target the predicted label's, or the decoded tag's at the timestep.
 
-        Raises: OptionError (an unknown target, a method or timestep that this model has no use for), SelectionError.
+        Raises: OptionError (an unknown target, a method, option or timestep that this model has no use for),
+                SelectionError.
         """
-        self._check_timestep(text, timestep)
-        if method == "occlusion":
-            run, recorded = self.predictor.forward([text], "nothing")[0], None
-        else:
-            run, recorded = self.record(text)
-        k = self._target(target, text, run, timestep)
-        at = None if timestep is None else [timestep]
-        if recorded is not None:
-            (found,) = attribute(self.network, run, recorded, [k], at, method)
-        else:
-            logit = float(self._logits(run)[k] if timestep is None else self._logits(run)[timestep, k])
-            found = occlusion(self.network, self._without(text), len(text), logit, k, timestep)
-        return Explained(self.outputs[k], found)
+        question = question or Question()
+        self._check_timestep(text, question.timestep)
+        method = method_named(question.method or self.default_method)
+        method.check(self.network.encoder.cell, question.options)
+        runs = self._runs(text)
+        if method.records:
+            runs.record()  # so that the target is read off the same pass
+        output = Output(self._target(question.target, runs, question.timestep), question.timestep)
+        return attribute(Subject(runs, output), method.name, question.options)
 
     @torch.inference_mode()
-    def compare_texts(self, first: Prepared, second: Prepared) -> Aligned:
+    def compare_texts(self, first: Prepared, second: Prepared) -> TextComparison:
         """Two texts on this model."""
         answers, states = [], []
         for text in (first, second):
@@ -147,7 +154,7 @@ class Analyst:
             answers += self.predictor.answers([text], run)
             states.append(run.top[0].float().cpu().numpy())
         pairs = align([t.text for t in first.tokens], [t.text for t in second.tokens])
-        return Aligned((answers[0], answers[1]), pairs, distances(pairs, states[0], states[1]))
+        return TextComparison((answers[0], answers[1]), pairs, distances(pairs, states[0], states[1]))
 
     @torch.inference_mode()
     def intervene(
@@ -156,7 +163,7 @@ class Analyst:
         changes: Sequence[Intervention],
         swept: Intervention | None,
         over: Literal["units", "timesteps"] | None,
-    ) -> Changed:
+    ) -> InterventionReport:
         """What the text would have come to with gates, units or states changed, and a sweep on top of that.
 
         Raises: ActivationsUnavailable, OptionError, SelectionError.
@@ -166,9 +173,9 @@ class Analyst:
             count = self.predictor.shape.units if over == "units" else len(text)
             variants += sweep(tuple(changes), swept, over, count)
         outcome: Outcome = intervene(self.network, self._input(text), variants)
-        return Changed(
-            self._said(text, outcome.baseline),
-            self._said(text, outcome.logits[0]),
+        return InterventionReport(
+            self._prediction(text, outcome.baseline),
+            self._prediction(text, outcome.logits[0]),
             outcome.delta[0],
             list(outcome.delta[1:]),
         )
@@ -185,24 +192,24 @@ class Analyst:
         x: torch.Tensor = self.network.embedding(ids)[0]
         return x
 
-    def _gradient_norm(self, text: Prepared, run: Pass, recorded: Activations) -> NDArray[np.float64]:
-        at = [len(text) - 1] if isinstance(self.network, Tagger) else None
-        k = self._target(None, text, run, at[0] if at else None)
-        return gradient_norms(self.network, run, recorded, [k], at)[0]
+    def _runs(self, text: Prepared) -> TextRuns:
+        return TextRuns(self.predictor.runner, text.tokens, text.ids)
 
-    def _logits(self, run: Pass) -> NDArray[np.float32]:
-        out: NDArray[np.float32] = self.predictor.runner.outputs(run)[0].cpu().numpy()
-        return out
+    def _gradient_norm(self, runs: TextRuns) -> NDArray[np.float64]:
+        run, recorded = runs.record()
+        timestep = len(runs) - 1 if isinstance(self.network, Tagger) else None
+        target = self._target(None, runs, timestep)
+        return gradient_norms(self.network, run, recorded, [target], None if timestep is None else [timestep])[0]
 
-    def _target(self, target: str | None, text: Prepared, run: Pass, timestep: int | None) -> int:
+    def _target(self, target: str | None, runs: TextRuns, timestep: int | None) -> int:
         if target is not None:
             if target not in self.outputs:
                 raise OptionError(f"target is {target[:64]!r}, but the model has {', '.join(self.outputs)}")
             return self.outputs.index(target)
-        if isinstance(self.network, Tagger):
-            assert timestep is not None
-            return self.network.crf.viterbi(self.network.emissions(run), run.lengths)[0][timestep]
-        return int(self._logits(run).argmax())
+        if timestep is None:
+            return int(runs.outputs().argmax())
+        assert isinstance(self.network, Tagger)
+        return self.network.crf.viterbi(self.network.emissions(runs.run), runs.run.lengths)[0][timestep]
 
     def _check_timestep(self, text: Prepared, timestep: int | None) -> None:
         if isinstance(self.network, Tagger):
@@ -215,16 +222,15 @@ class Analyst:
         elif timestep is not None:
             raise OptionError("timestep is for NER models, and this is a classifier with one output: leave it out")
 
-    def _without(self, text: Prepared) -> Callable[[Sequence[int]], Pass]:
-        """Re-runs of the text, each without one of its tokens; its neighbours then stand side by side."""
-
-        def run(deleted: Sequence[int]) -> Pass:
-            texts = [self.predictor.from_tokens(text.text, text.tokens.without(s)) for s in deleted]
-            ids = batch_ids([t.ids for t in texts])
-            return self.predictor.runner.run(ids, torch.tensor([len(t) for t in texts]), "nothing")[0]
-
-        return run
-
-    def _said(self, text: Prepared, logits: NDArray[np.floating]) -> Prediction:
-        """The prediction that given logits come to."""
+    def _prediction(self, text: Prepared, logits: NDArray[np.floating]) -> Prediction:
+        """The prediction that given logits make."""
         return self.predictor.decoder.decode([text], torch.from_numpy(logits.astype(np.float32))[None])[0]
+
+
+def default_method(predictor: Predictor) -> str:
+    """The attribution method that answers where none is named.
+
+    A manifest may name a method of a later version, or none: then `FALLBACK` answers.
+    """
+    named = predictor.checkpoint.manifest.default_attribution
+    return named if named in METHODS else FALLBACK

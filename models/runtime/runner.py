@@ -36,6 +36,9 @@ class Runner(Protocol):
 
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]: ...
 
+    def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+        """As `run`, from x_t itself: [batch, time, input]."""
+
     def outputs(self, run: Pass) -> Tensor:
         """What the head says of a pass: logits [batch, label], or emissions [batch, time, tag]."""
 
@@ -67,7 +70,11 @@ class TorchRunner:
     @torch.inference_mode()
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         here = {kind: value.to(self.device) for kind, value in ids.items()}
-        run = self.network.run(here, lengths.to(self.device))
+        return self.run_inputs(self.network.embedding(here), lengths, recording)
+
+    @torch.inference_mode()
+    def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+        run: Pass = self.network.encoder(x.to(self.device), lengths.to(self.device))
         return run, self.network.encoder.activations(run) if recording != "nothing" else None
 
     def outputs(self, run: Pass) -> Tensor:

@@ -97,6 +97,16 @@ def text_ids(features: Sequence[Feature], tokens: Tokens) -> TextIds:
     return {feature.kind: feature.ids(tokens) for feature in features}
 
 
+def kept_ids(features: Sequence[Feature], tokens: Tokens, ids: TextIds, places: Sequence[int]) -> TextIds:
+    """The ids of a text of which only some tokens are read; of its features the bigram alone sees a neighbour."""
+    chosen = list(places)
+    kept = {kind: rows[chosen] for kind, rows in ids.items()}
+    for feature in features:
+        if feature.kind == "bigram":
+            kept["bigram"] = feature.ids(tokens.only(chosen))
+    return kept
+
+
 def batch_ids(texts: Sequence[TextIds]) -> FeatureIds:
     """Ragged texts as one rectangle a feature: texts padded to the longest, bags to the largest, with `PADDING`."""
     if len(texts) == 1:

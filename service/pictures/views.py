@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from models.errors import ActivationsUnavailable
-from models.inference.analyst import Analyst
+from models.inference.analyst import Analyst, Question
 from models.inference.inspection import Inspection, Select, Selection, Timesteps, plan
 from models.inference.prediction import Inside, Prepared
 from models.recurrence.cells import GATES
@@ -59,22 +59,21 @@ def _gates(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure]
 
 def _memory(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure]:
     selection = _selection(analyst, text, view)
-    found = analyst.remember(text, selection, ["retention"]).matrices["retention"]
+    found = analyst.memory(text, selection, ["retention"]).matrices["retention"]
     title, tokens = _title(analyst, view), _tokens(text, selection)
     return lambda: heat.memory(found, tokens, title, view.language, selection.timesteps[0])
 
 
 def _attribution(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure]:
-    found = analyst.explain(text, view.target, view.timestep)
+    a = analyst.attribute(text, Question(view.target, view.timestep))
     window = (view.timesteps or Timesteps(max(0, len(text) - WIDEST))).of(len(text))
-    a = found.attribution
-    title = f"{_name(analyst)}, {say('target', view.language)} {found.target}, logit {a.logit:+.3f}"
+    title = f"{_name(analyst)}, {say('target', view.language)} {analyst.outputs[a.output.index]}, logit {a.logit:+.3f}"
     shown, tokens = a.contributions[list(window)], [text.tokens[t].text for t in window]
     return lambda: curves.attribution(shown, tokens, a.bias, title, view.language, window[0])
 
 
 def _fading(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure]:
-    f = analyst.fade(text)
+    f = analyst.fading(text)
     name = _name(analyst)
     fade = curves.Fade(name, f.distance.tolist(), f.value.tolist(), f.half_life_tokens)
     return lambda: curves.fading([fade], name, view.language)

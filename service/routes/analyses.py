@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from models.analysis.attribution import Attribution, Options
 from models.analysis.fading import Fading
 from models.analysis.interventions import Intervention
 from models.analysis.memory import Measure
+from models.analysis.methods import TextCost, method_named
 from models.errors import ActivationsUnavailable, SelectionError
-from models.inference.analyst import Analyst, Explained, Remembered
+from models.inference.analyst import Analyst, MemoryReport, Question
 from models.inference.inspection import ALIASES, Inspection, Select, Timesteps, plan
 from models.inference.prediction import Prediction, Prepared
 from models.inference.predictor import Predictor
@@ -32,9 +34,11 @@ _BACKWARD = 3  # a pass back through time costs about two of the passes forward
 
 
 @router.post(
-    "/models/{name}/memory", responses=json_answer(wire.MemoryAnswer, binary=True),
-    openapi_extra=body(wire.MemoryRequest), summary="What the belt still carries, and how influence fades",
-)  # fmt: skip
+    "/models/{name}/memory",
+    responses=json_answer(wire.MemoryAnswer, binary=True),
+    openapi_extra=body(wire.MemoryRequest),
+    summary="What the belt still carries, and how influence fades",
+)
 async def memory(request: Request, name: str) -> Response:
     state, predictor, asked = await _read(request, name, wire.MemoryRequest)
     style = Style(bodies.accepted(request, MEDIA_TYPES), asked.encoding, asked.decimals, asked.offset_unit)
@@ -48,8 +52,8 @@ async def memory(request: Request, name: str) -> Response:
     values = [len(matrices) * len(s.timesteps) ** 2 + len(t) for s, t in zip(selections, texts, strict=True)]
     rendering.check_size(sum(values), style, state.settings.max_answer_bytes)
 
-    def compute() -> list[Remembered]:
-        return [analyst.remember(t, s, matrices) for t, s in zip(texts, selections, strict=True)]
+    def compute() -> list[MemoryReport]:
+        return [analyst.memory(t, s, matrices) for t, s in zip(texts, selections, strict=True)]
 
     done = await work.on_model_thread(state, _BACKWARD * sum(map(len, texts)), compute)
     write = partial(written.memory, predictor, texts, done.value, measures, style)
@@ -57,27 +61,33 @@ async def memory(request: Request, name: str) -> Response:
 
 
 @router.post(
-    "/models/{name}/attribute", responses=json_answer(wire.AttributeAnswer), openapi_extra=body(wire.AttributeRequest),
-    summary="Which tokens made this logit: complete, not causal; occlusion is the causal check",
-)  # fmt: skip
+    "/models/{name}/attribute",
+    responses=json_answer(wire.AttributeAnswer),
+    openapi_extra=body(wire.AttributeRequest),
+    summary="Which tokens made this logit, by the model's default method or a named one",
+)
 async def attribute(request: Request, name: str) -> Response:
     state, predictor, asked = await _read(request, name, wire.AttributeRequest)
     bodies.accepted(request, (JSON,))
     analyst, texts = Analyst(predictor), await work.prepare(state, predictor, asked.texts)
-    cost = sum(_attribution_cost(len(t), asked.method) for t in texts)
+    options = Options(asked.permutations, asked.wanted_error)
+    question = Question(asked.target, asked.timestep, asked.method or analyst.default_method, options)
+    price = sum(_price(predictor, t, question) for t in texts)
 
-    def compute() -> list[Explained]:
-        return [analyst.explain(t, asked.target, asked.timestep, asked.method) for t in texts]
+    def compute() -> list[Attribution]:
+        return [analyst.attribute(t, question) for t in texts]
 
-    done = await work.on_model_thread(state, cost, compute)
-    found = zip(texts, done.value, strict=True)
-    return _json({"results": [written.explained(predictor, t, e, asked.offset_unit) for t, e in found]})
+    done = await work.on_model_thread(state, price, compute)
+    answers = zip(texts, done.value, strict=True)
+    return _json({"results": [written.attribution(analyst, t, a, asked.offset_unit) for t, a in answers]})
 
 
 @router.post(
-    "/models/{name}/intervene", responses=json_answer(wire.InterveneAnswer), openapi_extra=body(wire.InterveneRequest),
+    "/models/{name}/intervene",
+    responses=json_answer(wire.InterveneAnswer),
+    openapi_extra=body(wire.InterveneRequest),
     summary="What if a gate, a unit or a state had been another",
-)  # fmt: skip
+)
 async def intervene(request: Request, name: str) -> Response:
     state, predictor, asked = await _read(request, name, wire.InterveneRequest)
     bodies.accepted(request, (JSON,))
@@ -94,17 +104,22 @@ async def intervene(request: Request, name: str) -> Response:
         state, variants * len(text), lambda: Analyst(predictor).intervene(text, changes, swept, over)
     )
     found = done.value
-    return _json({
-        "baseline": written.prediction(found.baseline), "intervened": written.prediction(found.intervened),
-        "delta_logits": np.ascontiguousarray(found.delta),
-        "sweep": [{"index": n, "delta_logits": np.ascontiguousarray(d)} for n, d in enumerate(found.swept)],
-    })  # fmt: skip
+    return _json(
+        {
+            "baseline": written.prediction(found.baseline),
+            "intervened": written.prediction(found.intervened),
+            "delta_logits": np.ascontiguousarray(found.delta),
+            "sweep": [{"index": n, "delta_logits": np.ascontiguousarray(d)} for n, d in enumerate(found.swept)],
+        }
+    )
 
 
 @router.post(
-    "/compare", responses=json_answer(wire.CompareModelsAnswer), openapi_extra=body(wire.CompareModelsRequest),
+    "/compare",
+    responses=json_answer(wire.CompareModelsAnswer),
+    openapi_extra=body(wire.CompareModelsRequest),
     summary="Several models on one text, on one absolute scale",
-)  # fmt: skip
+)
 async def compare_models(request: Request) -> Response:
     state = state_of(request)
     asked = await bodies.read(request, wire.CompareModelsRequest, state.settings.max_body_bytes)
@@ -112,22 +127,32 @@ async def compare_models(request: Request) -> Response:
     if len(set(asked.models)) != len(asked.models):
         raise InvalidRequest(f"models names one twice: {', '.join(asked.models)}")
     predictors = [state.predictor(name) for name in asked.models]
+    method = asked.method or Analyst(predictors[0]).default_method
     out = []
     for predictor in predictors:
+        analyst = Analyst(predictor)
         (text,) = await work.prepare(state, predictor, [asked.input])
-        done = await work.on_model_thread(state, 2 * _BACKWARD * len(text), _comparison(predictor, text))
-        answer, fade, explained = done.value
-        out.append({
-            "name": predictor.checkpoint.manifest.name, "prediction": written.prediction(answer),
-            "fading": written.fading(fade), "attribution": written.explained(predictor, text, explained),
-        })  # fmt: skip
+        question = Question(None, len(text) - 1 if predictor.is_tagger else None, method)  # NER: the last tag
+        price = _price(predictor, text, question) + (1 + _BACKWARD) * len(text)
+        done = await work.on_model_thread(state, price, _comparison(analyst, text, question))
+        answer, fade, found = done.value
+        out.append(
+            {
+                "name": predictor.checkpoint.manifest.name,
+                "prediction": written.prediction(answer),
+                "fading": written.fading(fade),
+                "attribution": written.attribution(analyst, text, found),
+            }
+        )
     return _json({"models": out})
 
 
 @router.post(
-    "/models/{name}/compare", responses=json_answer(wire.CompareTextsAnswer),
-    openapi_extra=body(wire.CompareTextsRequest), summary="Two texts on one model, token by token",
-)  # fmt: skip
+    "/models/{name}/compare",
+    responses=json_answer(wire.CompareTextsAnswer),
+    openapi_extra=body(wire.CompareTextsRequest),
+    summary="Two texts on one model, token by token",
+)
 async def compare_texts(request: Request, name: str) -> Response:
     state, predictor, asked = await _read(request, name, wire.CompareTextsRequest)
     bodies.accepted(request, (JSON,))
@@ -135,17 +160,22 @@ async def compare_texts(request: Request, name: str) -> Response:
     done = await work.on_model_thread(
         state, len(first) + len(second), lambda: Analyst(predictor).compare_texts(first, second)
     )
-    return _json({
-        "predictions": [written.prediction(p) for p in done.value.predictions],
-        "token_lists": [rendering.token_list(predictor, t.tokens) for t in (first, second)],
-        "aligned": done.value.pairs, "distance": done.value.distance,
-    })  # fmt: skip
+    return _json(
+        {
+            "predictions": [written.prediction(p) for p in done.value.predictions],
+            "token_lists": [rendering.token_list(predictor, t.tokens) for t in (first, second)],
+            "aligned": done.value.pairs,
+            "distance": done.value.distance,
+        }
+    )
 
 
 @router.post(
-    "/models/{name}/units/{layer}/{direction}/{unit}/top", responses=json_answer(wire.TopAnswer),
-    openapi_extra=body(wire.TopRequest), summary="The tokens at which one unit is largest",
-)  # fmt: skip
+    "/models/{name}/units/{layer}/{direction}/{unit}/top",
+    responses=json_answer(wire.TopAnswer),
+    openapi_extra=body(wire.TopRequest),
+    summary="The tokens at which one unit is largest",
+)
 async def top(request: Request, name: str, layer: str, direction: str, unit: str) -> Response:
     state, predictor, asked = await _read(request, name, wire.TopRequest)
     bodies.accepted(request, (JSON,))
@@ -164,19 +194,21 @@ async def _read(request: Request, name: str, schema: type[Any]) -> tuple[State, 
     return state, predictor, await bodies.read(request, schema, state.settings.max_body_bytes)
 
 
-def _comparison(predictor: Predictor, text: Prepared) -> Callable[[], tuple[Prediction, Fading, Explained]]:
-    """On the model thread: one model's answer, its fading, and which tokens made it (NER: the last tag)."""
-
-    def compute() -> tuple[Prediction, Fading, Explained]:
-        analyst = Analyst(predictor)
-        at = len(text) - 1 if predictor.is_tagger else None
-        return predictor.run([text])[0], analyst.fade(text), analyst.explain(text, timestep=at)
-
-    return compute
+def _comparison(
+    analyst: Analyst, text: Prepared, question: Question
+) -> Callable[[], tuple[Prediction, Fading, Attribution]]:
+    """On the model thread: one model's answer, its fading, and which tokens made it."""
+    return lambda: (analyst.predictor.run([text])[0], analyst.fading(text), analyst.attribute(text, question))
 
 
-def _attribution_cost(tokens: int, method: wire.Method) -> int:
-    return tokens * max(1, tokens - 1) if method == "occlusion" else _BACKWARD * tokens
+def _price(predictor: Predictor, text: Prepared, question: Question) -> int:
+    """Tokens read for an attribution.
+
+    Raises: OptionError for an unknown method, or options that it does not take.
+    """
+    method = method_named(question.method or Analyst(predictor).default_method)
+    method.check(predictor.shape.cell, question.options)
+    return method.price(TextCost(len(text), predictor.reads_prefixes_at_once, question.options))
 
 
 def _measures(asked: Sequence[wire.Measure] | None, predictor: Predictor) -> list[wire.Measure]:
@@ -203,10 +235,14 @@ def _intervention(change: wire.Change) -> Intervention:
     if change.direction not in ("forward", "reverse"):
         raise SelectionError(f"direction is {change.direction!r}: forward and reverse are allowed")
     return Intervention(
-        ALIASES.get(change.target, change.target), change.op, change.value, change.layer, direction,
+        ALIASES.get(change.target, change.target),
+        change.op,
+        change.value,
+        change.layer,
+        direction,
         None if change.timesteps == "all" else tuple(change.timesteps),
         None if change.units == "all" else tuple(change.units),
-    )  # fmt: skip
+    )
 
 
 def _swept(change: wire.Sweep) -> Intervention:

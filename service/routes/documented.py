@@ -7,6 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from models.analysis.methods import METHODS
+
 from ..wire import schemas, schemas_analyses
 from ..wire.rendering import NPZ, SAFETENSORS
 
@@ -16,6 +18,8 @@ _REQUESTS: tuple[type[BaseModel], ...] = tuple(
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, schemas.StrictRequest) and kind.__name__.endswith("Request")
 )
+# fields whose values a table of the library closes, which the wire does not know
+_CLOSED = {(schema, "method"): list(METHODS) for schema in ("AttributeRequest", "CompareModelsRequest")}
 _SAID = {
     400: "malformed JSON",
     404: "no such model",
@@ -60,6 +64,8 @@ def install(app: FastAPI) -> None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             wanted = [(schema, "validation") for schema in _REQUESTS] + [(schemas.Problem, "serialization")]
             _, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+            for (schema, field), values in _CLOSED.items():
+                definitions["$defs"][schema]["properties"][field]["anyOf"][0]["enum"] = values
             document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
             app.openapi_schema = document
         return app.openapi_schema

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.analysis.attribution import Attribution
 from models.analysis.fading import Fading
-from models.inference.analyst import Explained, Remembered
+from models.inference.analyst import Analyst, MemoryReport
 from models.inference.prediction import Prediction, Prepared
 from models.inference.predictor import Predictor
 
@@ -35,21 +36,30 @@ def fading(fade: Fading) -> dict[str, Any]:
     return {"distance": fade.distance, "value": fade.value, "half_life_tokens": fade.half_life_tokens}
 
 
-def explained(
-    predictor: Predictor, text: Prepared, e: Explained, offset_unit: OffsetUnit = "code_point"
+def attribution(
+    analyst: Analyst, text: Prepared, found: Attribution, offset_unit: OffsetUnit = "code_point"
 ) -> dict[str, Any]:
-    found = e.attribution
-    return {
-        "token_list": tokens_of(predictor, text, offset_unit), "target": e.target, "logit": found.logit,
-        "contributions": found.contributions, "bias": found.bias, "completeness_error": found.completeness_error,
-        "method": found.method, "positions": found.positions,
-    }  # fmt: skip
+    """Fields of one method alone (nodes, permutations, standard_error) are there where they apply."""
+    out = {
+        "token_list": tokens_of(analyst.predictor, text, offset_unit),
+        "target": analyst.outputs[found.output.index],
+        "logit": found.logit,
+        "contributions": found.contributions,
+        "bias": found.bias,
+        "completeness_error": found.completeness_error,
+        "inflation": found.inflation,
+        "warning": found.warning,
+        "method": found.method,
+        "positions": found.positions,
+    }
+    of_method = {"nodes": found.nodes, "permutations": found.permutations, "standard_error": found.standard_error}
+    return {**out, **{name: value for name, value in of_method.items() if value is not None}}
 
 
 def memory(
     predictor: Predictor,
     texts: Sequence[Prepared],
-    found: Sequence[Remembered],
+    found: Sequence[MemoryReport],
     measures: Sequence[Measure],
     style: Style,
 ) -> bytes:

@@ -184,6 +184,7 @@ class ModelOut(BaseModel):
     precision: Literal["float32", "bfloat16"] = Field(description="of the recurrences' weights as they run here")
     metrics: dict[str, float]
     temperature: float
+    default_attribution: str = Field(description="the attribution method that answers where none is named")
     default: bool
 
 

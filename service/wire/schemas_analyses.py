@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 from .schemas import EntityOut, Index, InputsRequest, LabelScore, SelectionOut, StrictRequest, Timesteps, TokenOut
 
 Measure = Literal["retention", "mass", "gradient_norm"]
-Method = Literal["secant", "cell_additive", "gradient_x_input", "occlusion"]
-View = Literal["gates", "memory", "attribution", "fading", "saturation", "cell"]
+View = Literal["highlight", "gates", "memory", "attribution", "fading", "saturation", "cell"]
 
 
 class Window(StrictRequest):
@@ -28,7 +27,11 @@ class MemoryRequest(InputsRequest):
 class AttributeRequest(InputsRequest):
     target: str | None = Field(None, description="a label (NER: a tag); by default the predicted one")
     timestep: Index | None = Field(None, description="NER: whose output is taken apart")
-    method: Method = "secant"
+    method: str | None = Field(None, description="by default the model's default_attribution")
+    permutations: Annotated[int, Field(ge=1)] | None = Field(None, description="shapley: how many, an even number")
+    wanted_error: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)] | None = Field(
+        None, description="shapley: permutations are added until every token's standard error is below it"
+    )
 
 
 class Change(StrictRequest):
@@ -56,6 +59,7 @@ class InterveneRequest(StrictRequest):
 class CompareModelsRequest(StrictRequest):
     input: str
     models: list[str] = Field(min_length=1, max_length=8)
+    method: str | None = Field(None, description="of attribution; by default the first model's default_attribution")
 
 
 class CompareTextsRequest(StrictRequest):
@@ -109,8 +113,13 @@ class AttributionOut(BaseModel):
     contributions: list[float]
     bias: float | None
     completeness_error: float = Field(description="|sum of contributions + bias - logit|")
-    method: Method
+    inflation: float = Field(description="sum of |contributions| / max(|logit - bias|, 0.1)")
+    warning: str | None = Field(description="a sentence where inflation is over 30")
+    method: str
     positions: Literal["tokens", "top_layer_input"]
+    nodes: int | None = Field(None, description="integrated_gradients: points at which gradients were taken")
+    permutations: int | None = Field(None, description="shapley")
+    standard_error: list[float] | None = Field(None, description="shapley: one a token")
 
 
 class AttributeAnswer(BaseModel):

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from sys import getrefcount
 from typing import overload
 
@@ -188,6 +189,16 @@ class InputProjection:
         return Incoming(lambda pre: kernel.project(rest, weights, bias, pre, rows), look_up)
 
 
+@dataclass(frozen=True)
+class Padded:
+    """The shape of a padded batch. lengths int64 [batch]; rows: of [batch * time], those that hold a token."""
+
+    batch: int
+    time: int
+    lengths: Tensor
+    rows: Tensor | None
+
+
 class FusedRunner:
     """Batches of one network. Bit for bit the same for a text alone and in any company."""
 
@@ -220,27 +231,48 @@ class FusedRunner:
 
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         batch, time = next(iter(ids.values())).shape[:2]
-        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
         rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
+        padded = Padded(batch, time, lengths, rows)
+        states, below, activations = self._layers(self._layer_0(ids, rows), padded, recording)
+        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), below)
+        return Pass(inputs, states, lengths), activations
+
+    def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+        """W_ih x_t is one product here, with float32 weights in either precision."""
+        batch, time = x.shape[:2]
+        padded = Padded(batch, time, lengths, _rows(lengths, time))
+        incoming = self._products(self._input_weights, self.layers[0], x.reshape(batch * time, -1), padded.rows)
+        states, below, activations = self._layers(incoming, padded, recording)
+        return Pass(Inputs(lambda: x, below), states, lengths), activations
+
+    @cached_property
+    def _input_weights(self) -> list[Tensor]:
+        """W_ih of layer 0 over all of x_t, a direction each."""
+        return [self._kernel.pack(layer.weights.weight_ih, layer.gates) for layer in self.layers[0]]
+
+    def _layers(
+        self, incoming: list[Incoming], padded: Padded, recording: Recording
+    ) -> tuple[tuple[tuple[Tensor, ...], ...], list[Tensor], Activations | None]:
+        """Hidden states [layer][direction], what each layer but the first read, and what was recorded."""
+        batch, time, lengths = padded.batch, padded.time, padded.lengths
+        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
         below: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
-        incoming = self._layer_0(ids, rows)
         for n, layers in enumerate(self.layers):
             out = self.buffers.take(batch, time, len(layers) * self.units)
             halves = torch.split(out, self.units, dim=2) if len(layers) > 1 else (out,)
             runs = [
-                self._direction(layer, of, lengths, order, half, recording)
-                for layer, of, half in zip(layers, incoming, halves, strict=True)
+                self._direction(layer, entering, lengths, order, half, recording)
+                for layer, entering, half in zip(layers, incoming, halves, strict=True)
             ]
             activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
             states.append(halves)
             if n + 1 < len(self.layers):
                 below.append(out)
-                incoming = self._later_layer(n + 1, out.view(batch * time, -1), rows)
-        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), below)
-        run = Pass(inputs, tuple(states), lengths)
-        return run, None if recording == "nothing" else activations
+                rows_read = out.view(batch * time, -1)
+                incoming = self._products(self.projections[n], self.layers[n + 1], rows_read, padded.rows)
+        return tuple(states), below, None if recording == "nothing" else activations
 
     def _direction(
         self, layer: FusedLayer, incoming: Incoming, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording
@@ -303,12 +335,15 @@ class FusedRunner:
             first += table.shape[1]
         return out
 
-    def _later_layer(self, n: int, x: Tensor, rows: Tensor | None) -> list[Incoming]:
-        def product(weights: Tensor, bias: Tensor) -> Callable[[Tensor], None]:
-            return lambda pre: self._kernel.project(x, weights, bias, pre, rows)
+    def _products(
+        self, weights: Sequence[Tensor], layers: Sequence[FusedLayer], x: Tensor, rows: Tensor | None
+    ) -> list[Incoming]:
+        """What enters each direction of a layer that reads x [batch * time, input]."""
 
-        pairs = zip(self.projections[n - 1], self.layers[n], strict=True)
-        return [Incoming(product(weights, layer.bias)) for weights, layer in pairs]
+        def product(packed: Tensor, bias: Tensor) -> Callable[[Tensor], None]:
+            return lambda pre: self._kernel.project(x, packed, bias, pre, rows)
+
+        return [Incoming(product(packed, layer.bias)) for packed, layer in zip(weights, layers, strict=True)]
 
 
 def _last_state(run: Pass) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.checkpoint.checkpoint import load_checkpoint
-from models.inference.analyst import Analyst
+from models.inference.analyst import Analyst, Question
 from models.inference.inspection import Inspection
 from models.inference.predictor import Predictor
 
@@ -41,7 +41,7 @@ def test_attribution_and_fading_equal_the_cpus(name: str, weights_dir: Path) -> 
     for device in ("cpu", "cuda"):
         analyst = Analyst(Predictor(load_checkpoint(weights_dir / name), torch.device(device)))
         text = analyst.predictor.prepare(TEXTS[0])
-        found.append((analyst.explain(text, "positive").attribution.contributions, analyst.fade(text).value))
+        found.append((analyst.attribute(text, Question("positive")).contributions, analyst.fading(text).value))
     for ours, its in zip(*found, strict=True):
         assert np.abs(ours - its).max() < 1e-4
 

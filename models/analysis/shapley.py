@@ -1,0 +1,85 @@
+r"""Shapley values of leaving tokens out, by permutations.
+
+    contribution_s = mean over orders of (logit of s and the tokens before it in the order - logit without s)
+
+Every order's differences add up to logit - bias exactly. Orders come in antithetic pairs, each with its reverse, which
+cancels what tokens share; the standard error is that of the pairs' means. The draws are seeded by the text itself, so
+the same text always gets the same answer.
+
+Source: Shapley 1953; sampling as in Castro et al. 2009, antithetic as in Mitchell et al. 2022.
+"""
+
+import math
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionError
+from .attribution import Attribution, Options
+from .subject import Subject
+
+FEWEST, MOST = 8, 1024  # permutations
+_DEFAULT_MOST, _WORK = 256, 1 << 19  # permutations without an option; tokens that are then read at most, but for FEWEST
+Values = NDArray[np.float64]
+
+
+def shapley(subject: Subject, options: Options) -> Attribution:
+    """Raises: OptionError for permutations or an error out of bounds."""
+    pairs = permutations_of(len(subject), options) // 2
+    random = np.random.default_rng(_seed(subject))
+    means = np.empty((0, len(subject)))
+    while len(means) < pairs:
+        step = min(FEWEST // 2, pairs - len(means)) if options.wanted_error is not None else pairs
+        means = np.concatenate([means, [_pair(subject, random.permutation(len(subject))) for _ in range(step)]])
+        if options.wanted_error is not None and _standard_error(means).max() <= options.wanted_error:
+            break
+    return Attribution(
+        "shapley",
+        subject.output,
+        means.mean(0),
+        subject.bias,
+        subject.logit,
+        permutations=2 * len(means),
+        standard_error=_standard_error(means),
+    )
+
+
+def permutations_of(tokens: int, options: Options) -> int:
+    """How many permutations a text of so many tokens gets, at most where an error is wanted.
+
+    Raises: OptionError.
+    """
+    count, error = options.permutations, options.wanted_error
+    if count is not None and error is not None:
+        raise OptionError("permutations and wanted_error are both given: name one")
+    if count is not None:
+        if not FEWEST <= count <= MOST or count % 2:
+            raise OptionError(f"permutations is {count}: an even number from {FEWEST} to {MOST} is allowed")
+        return count
+    if error is not None:
+        if not (math.isfinite(error) and error > 0):
+            raise OptionError(f"wanted_error is {error}: a number above 0 is allowed")
+        return MOST
+    pairs = _WORK // (tokens * (tokens + 1))  # a pair reads 1 + 2 + ... + tokens, twice
+    return max(FEWEST, min(_DEFAULT_MOST, 2 * pairs))
+
+
+def _pair(subject: Subject, order: NDArray[np.int64]) -> Values:
+    """The mean of an order's differences and its reverse's: [time]."""
+    kept = [sorted(way[:n].tolist()) for way in (order, order[::-1]) for n in range(len(order) + 1)]
+    logits = subject.logits_of_kept(kept).reshape(2, -1)
+    differences = np.empty((2, len(order)))
+    differences[0, order], differences[1, order[::-1]] = np.diff(logits, axis=1)
+    mean: Values = differences.mean(0)
+    return mean
+
+
+def _standard_error(means: Values) -> Values:
+    error: Values = means.std(0, ddof=1) / math.sqrt(len(means))
+    return error
+
+
+def _seed(subject: Subject) -> int:
+    what = f"{subject.output.index}/{subject.output.timestep}/{subject.runs.tokens.text}"
+    return int.from_bytes(blake2b(what.encode("utf-8", "surrogatepass"), digest_size=8).digest())
