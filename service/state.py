@@ -1,4 +1,4 @@
-"""What lives as long as the app: settings, registry, engine. Built once, handed to the routes by the request."""
+"""What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,9 +24,8 @@ class State:
     registry: Registry
     engine: Engine
     device: torch.device
-    leaving: asyncio.Event  # set once the server has been told to stop: readiness is off, requests are still answered
-
-    drawing: asyncio.Lock  # one picture at a time: matplotlib is not made for threads
+    leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
+    drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
 
     @property
     def ready(self) -> bool:
@@ -34,7 +33,7 @@ class State:
 
     @property
     def broken(self) -> list[schemas.Broken]:
-        return [schemas.Broken(name=name, reason=why) for name, why in sorted(self.registry.broken.items())]
+        return [schemas.Broken(name=name, reason=reason) for name, reason in sorted(self.registry.broken.items())]
 
     def predictor(self, name: str) -> Predictor:
         """Raises: NotReady while models load, UnknownModel."""
@@ -47,15 +46,32 @@ class State:
         checkpoint, network = predictor.checkpoint, predictor.network
         m = checkpoint.manifest
         return schemas.ModelOut(
-            name=name, task=m.task, cell=m.cell, language=m.language, description=m.description, layers=m.layers,
-            directions=list(m.directions), units=m.units, embedding_size=network.embedding.size,
-            vocabulary_size=len(predictor.vocabulary), parameters=checkpoint.parameters,
-            labels=list(checkpoint.labels), tags=list(checkpoint.tags) if m.task == "token-classification" else None,
-            max_tokens=m.max_tokens, max_characters=m.max_characters, license=m.license, training_data=m.training_data,
-            tensors=list(network.encoder.tensors), streamable=m.directions == ("forward",), analyses=list(ANALYSES),
-            weights_sha256=checkpoint.weights_sha256, precision=predictor.runner.precision, metrics=m.metrics,
-            temperature=m.temperature, default=name == self.registry.default,
-        )  # fmt: skip
+            name=name,
+            task=m.task,
+            cell=m.cell,
+            language=m.language,
+            description=m.description,
+            layers=m.layers,
+            directions=list(m.directions),
+            units=m.units,
+            embedding_size=network.embedding.size,
+            vocabulary_size=len(predictor.vocabulary),
+            parameters=checkpoint.parameters,
+            labels=list(checkpoint.labels),
+            tags=list(checkpoint.tags) if m.task == "token-classification" else None,
+            max_tokens=m.max_tokens,
+            max_characters=m.max_characters,
+            license=m.license,
+            training_data=m.training_data,
+            tensors=list(network.encoder.tensors),
+            streamable=m.directions == ("forward",),
+            analyses=list(ANALYSES),
+            weights_sha256=checkpoint.weights_sha256,
+            precision=predictor.runner.precision,
+            metrics=m.metrics,
+            temperature=m.temperature,
+            default=name == self.registry.default,
+        )
 
 
 def state_of(connection: HTTPConnection) -> State:
