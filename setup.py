@@ -41,9 +41,12 @@ class BuildKernel(build_ext):
         objects = []
         for target, its in TARGETS.items():
             objects += self.compiler.compile(
-                [f"{HERE}/kernel.cpp"], os.path.join(self.build_temp, target), [("TARGET", target)],
-                depends=ext.depends, extra_postargs=[*flags, *its],
-            )  # fmt: skip
+                [f"{HERE}/kernel.cpp"],
+                os.path.join(self.build_temp, target),
+                [("TARGET", target)],
+                depends=ext.depends,
+                extra_postargs=[*flags, *its],
+            )
         macros = [("HAS_X86", "1")] if X86 else []
         objects += self.compiler.compile(
             [f"{HERE}/targets.cpp"], self.build_temp, macros, depends=ext.depends, extra_postargs=flags

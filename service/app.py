@@ -1,4 +1,4 @@
-"""create_app(settings): assembly and lifespan, nothing else. Importing this module does nothing."""
+"""create_app(settings): assembly and lifespan, nothing else. Importing this module has no side effect."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import torch
 from fastapi import FastAPI
 
 from .engine.engine import Engine
-from .leaving import leaving_late
+from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
@@ -24,9 +24,9 @@ _DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, 
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app; models load in the background once it has started, and /health/ready says when they are there.
+    """The app; models load in the background after start, and /health/ready turns 200 once they are loaded.
 
-    Raises: StartupError where the device asked for is not there.
+    Raises: StartupError where the requested device or kernel is not available.
     """
     settings = settings or Settings()
     device = choose_device(settings.device)
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
         state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
         loading = asyncio.create_task(_load(state))
-        with leaving_late(state.leaving, settings.drain_ms / 1000):
+        with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
             yield
         loading.cancel()
         await state.engine.drain()
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 async def _load(state: State) -> None:
-    """Load off the event loop, so that the probes answer meanwhile; then spare the garbage collector what is loaded."""
+    """Load off the event loop, so that the probes answer meanwhile; then freeze: the garbage collector skips models."""
     await asyncio.to_thread(state.registry.load, state.settings, state.device)
     gc.collect()
     gc.freeze()

@@ -18,7 +18,7 @@ Texts = str | Sequence[str]
 
 
 class ProblemError(Exception):
-    """The service answered with a problem; `problem` is its body, RFC 9457."""
+    """The service answered with an error; `problem` is its body (RFC 9457)."""
 
     def __init__(self, problem: schemas.Problem) -> None:
         self.problem = problem
@@ -46,10 +46,10 @@ class Client:
         self._http.close()
 
     def models(self) -> schemas.ModelList:
-        return schemas.ModelList.model_validate(self._ask("GET", "/v1/models"))
+        return schemas.ModelList.model_validate(self._json("GET", "/v1/models"))
 
     def model(self, name: str) -> schemas.ModelOut:
-        return schemas.ModelOut.model_validate(self._ask("GET", f"/v1/models/{name}"))
+        return schemas.ModelOut.model_validate(self._json("GET", f"/v1/models/{name}"))
 
     def predict(self, model: str, inputs: Texts, **options: Any) -> schemas.Answer:
         """options: top_k, inspect, offset_unit."""
@@ -60,32 +60,32 @@ class Client:
         return self._answer(model, "inspect", inputs, options)
 
     def memory(self, model: str, inputs: Texts, **options: Any) -> analyses.MemoryAnswer:
-        """What the belt still carries; options: the fields of `schemas_analyses.MemoryRequest`."""
+        """How much of each token later states hold; options: the fields of `schemas_analyses.MemoryRequest`."""
         return analyses.MemoryAnswer.model_validate(self._post(f"/v1/models/{model}/memory", inputs, options))
 
     def attribute(self, model: str, inputs: Texts, **options: Any) -> analyses.AttributeAnswer:
-        """Which tokens made the label; options: target, timestep (NER), method."""
+        """The contribution of each token to a logit; options: target, timestep (NER), method."""
         return analyses.AttributeAnswer.model_validate(self._post(f"/v1/models/{model}/attribute", inputs, options))
 
     def intervene(
         self, model: str, text: str, interventions: Sequence[Any], **options: Any
     ) -> analyses.InterveneAnswer:
-        """What if; interventions as `schemas_analyses.Change`; options: sweep."""
+        """The prediction after changes inside; interventions as `schemas_analyses.Change`; options: sweep."""
         body = {"input": text, "interventions": list(interventions), **options}
-        return analyses.InterveneAnswer.model_validate(self._ask("POST", f"/v1/models/{model}/intervene", body))
+        return analyses.InterveneAnswer.model_validate(self._json("POST", f"/v1/models/{model}/intervene", body))
 
     def compare(self, text: str, models: Sequence[str]) -> analyses.CompareModelsAnswer:
         """Several models on one text."""
         body = {"input": text, "models": list(models)}
-        return analyses.CompareModelsAnswer.model_validate(self._ask("POST", "/v1/compare", body))
+        return analyses.CompareModelsAnswer.model_validate(self._json("POST", "/v1/compare", body))
 
     def compare_texts(self, model: str, first: str, second: str) -> analyses.CompareTextsAnswer:
         """Two texts on one model."""
         path = f"/v1/models/{model}/compare"
-        return analyses.CompareTextsAnswer.model_validate(self._ask("POST", path, {"inputs": [first, second]}))
+        return analyses.CompareTextsAnswer.model_validate(self._json("POST", path, {"inputs": [first, second]}))
 
     def render(self, model: str, text: str, view: str, media_type: str = "image/png", **options: Any) -> bytes:
-        """A picture; options: the fields of `schemas_analyses.RenderRequest`."""
+        """A picture, as PNG or SVG; options: the fields of `schemas_analyses.RenderRequest`."""
         body = {"input": text, "view": view, **options}
         return self._send("POST", f"/v1/models/{model}/render", body, {"accept": media_type}).content
 
@@ -96,9 +96,9 @@ class Client:
         return schemas.Answer.model_validate(self._post(f"/v1/models/{model}/{verb}", inputs, options))
 
     def _post(self, path: str, inputs: Texts, options: dict[str, Any]) -> Any:
-        return self._ask("POST", path, {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options})
+        return self._json("POST", path, {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options})
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
         return self._send(method, path, body, {}).json()
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:

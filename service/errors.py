@@ -1,4 +1,4 @@
-"""What can go wrong in serving, drawn as a tree. None of these knows a status code: problems.py has the one table.
+"""The errors of serving as a tree. None of them knows a status code: problems.py has the one table.
 
 ServiceError
 ├── StartupError          the server cannot start as it was set up
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 
 class ServiceError(Exception):
-    """The root of what this package raises on purpose."""
+    """The root of the errors that this package raises."""
 
 
 class StartupError(ServiceError):
@@ -52,7 +52,7 @@ class EncodedBody(RequestError):
 
 
 class InvalidRequest(RequestError):
-    """Well-formed JSON that is not what the route takes; one sentence about the first thing wrong."""
+    """Well-formed JSON that is not what the route takes; one sentence about the first error."""
 
 
 class NotAcceptable(RequestError):
@@ -64,8 +64,8 @@ class NotAcceptable(RequestError):
 class UnknownModel(RequestError):
     def __init__(self, name: str, known: Sequence[str], reason: str | None = None) -> None:
         self.name, self.known, self.reason = name, tuple(known), reason
-        why = f"could not be loaded ({reason})" if reason else "is not here"
-        super().__init__(f"the model {name[:64]!r} {why}: there are {', '.join(known) or 'none'}")
+        state = f"could not be loaded ({reason})" if reason else "is not loaded"
+        super().__init__(f"the model {name[:64]!r} {state}: there are {', '.join(known) or 'none'}")
 
 
 class BatchTooLarge(RequestError):

@@ -1,4 +1,4 @@
-"""Which models are there: name -> Predictor, and why the others are not."""
+"""The loaded models, name -> Predictor, and for each model that failed to load the reason."""
 
 import logging
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _WARM_UP = "我想吃汉堡 The quick brown fox"
 
 @dataclass
 class Registry:
-    """Loaded predictors by name, and the reason for each folder that is not among them."""
+    """Loaded predictors by name, and the reason for each folder that could not be loaded."""
 
     predictors: dict[str, Predictor] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -52,15 +52,19 @@ class Registry:
         return next(iter(self.names), None)
 
     def load(self, settings: Settings, device: torch.device) -> None:
-        """Load and warm every model of the folder; a bad one is noted in `broken` and never stops the others."""
+        """Load and warm every model of the folder; one that fails goes into `broken` and never stops the others."""
         for folder in folders(settings.weights_dir):
             try:
                 checkpoint = load_checkpoint(folder)
                 name = checkpoint.manifest.name
                 predictor = Predictor(
-                    checkpoint, device, settings.max_batch_tokens, settings.kernel, settings.precision_of(name),
+                    checkpoint,
+                    device,
+                    settings.max_batch_tokens,
+                    settings.kernel,
+                    settings.precision_of(name),
                     settings.threads,
-                )  # fmt: skip
+                )
                 if name in self.predictors:
                     raise CheckpointError(f"another folder holds a model of the name {name}: rename one")
                 predictor.predict([_WARM_UP])
@@ -68,28 +72,30 @@ class Registry:
                 self.predictors[name] = predictor
                 log.info("loaded %s (%d parameters)", name, predictor.checkpoint.parameters)
             except CheckpointError as error:
-                self._note(folder, str(error))
-            except Exception as error:  # whatever else is wrong with one model, the others are served
-                self._note(folder, f"it cannot be run ({type(error).__name__}: {error})")
+                self._record_broken(folder, str(error))
+            except Exception as error:  # any other failure of one model must not stop the others
+                self._record_broken(folder, f"it cannot be run ({type(error).__name__}: {error})")
         fused = [p.runner for p in self.predictors.values() if isinstance(p.runner, FusedRunner)]
         if fused:
-            taken = tabulate(fused, settings.table_cache_mb * 1_000_000)
-            log.info("tables of looked-up inputs take %.0f MB", taken / 1e6)
+            table_bytes = tabulate(fused, settings.table_cache_mb * 1_000_000)
+            log.info("tables of looked-up inputs take %.0f MB", table_bytes / 1e6)
         if not self.predictors:
             log.error("no model could be loaded from %s", settings.weights_dir)
         for name in set(settings.models_of_a_precision) - set(self.predictors):
             log.error("GATESCOPE_PRECISION names the model %s, which is not loaded", name)
         if self.wanted_default and self.wanted_default not in self.predictors:
-            log.error("the default model %s is not loaded; %s stands in", self.wanted_default, self.default)
+            log.error(
+                "the default model %s is not loaded; %s is the default instead", self.wanted_default, self.default
+            )
         self.loaded = True
 
-    def _note(self, folder: Path, reason: str) -> None:
+    def _record_broken(self, folder: Path, reason: str) -> None:
         self.broken[folder.name] = reason
         log.error("%s is broken: %s", folder.name, reason)
 
 
 def folders(weights_dir: Path) -> Iterator[Path]:
-    """The folder itself where it is one model's, else the folders in it by name; hidden ones are not models."""
+    """`weights_dir` itself where it holds one model, else its subfolders sorted by name; hidden ones are skipped."""
     if (weights_dir / MANIFEST).exists():
         yield weights_dir
     elif weights_dir.is_dir():
@@ -97,9 +103,9 @@ def folders(weights_dir: Path) -> Iterator[Path]:
 
 
 def check_kernel(settings: Settings, device: torch.device) -> None:
-    """Say which kernel runs the recurrences.
+    """Log which kernel runs the recurrences.
 
-    Raises: StartupError where the one that is asked for, or that bfloat16 needs, is not there.
+    Raises: StartupError where the requested kernel, or the one that bfloat16 needs, is not available.
     """
     try:
         kernel = choose(settings.kernel) if device.type == "cpu" else None
@@ -107,8 +113,8 @@ def check_kernel(settings: Settings, device: torch.device) -> None:
         raise StartupError(f"GATESCOPE_KERNEL is {settings.kernel!r}: {error}") from error
     if settings.uses_bfloat16 and not kernel:
         raise StartupError(
-            f"GATESCOPE_PRECISION is {settings.precision!r}, and bfloat16 is the CPU's fused kernel's alone: "
-            "leave it out, or see that GATESCOPE_DEVICE and GATESCOPE_KERNEL let that kernel run"
+            f"GATESCOPE_PRECISION is {settings.precision!r}, and bfloat16 runs on the CPU's fused kernel alone: "
+            "leave it out, or set GATESCOPE_DEVICE and GATESCOPE_KERNEL so that this kernel runs"
         )
     if device.type != "cpu":
         return
@@ -117,17 +123,17 @@ def check_kernel(settings: Settings, device: torch.device) -> None:
     elif settings.kernel == "torch":
         log.info("the recurrences run on torch's kernels")
     else:
-        log.warning("the recurrences run on torch's kernels: no compiler was there to build the fused one")
+        log.warning("the recurrences run on torch's kernels: the fused kernel was not built, for want of a compiler")
 
 
 def choose_device(setting: str) -> torch.device:
-    """Raises: StartupError where CUDA is asked for and there is no card."""
+    """Raises: StartupError where CUDA is asked for and there is no CUDA device."""
     if setting == "cuda" and not torch.cuda.is_available():
         raise StartupError(
-            "GATESCOPE_DEVICE is cuda and no CUDA device is at hand: "
+            "GATESCOPE_DEVICE is cuda and no CUDA device was found: "
             "set it to auto or cpu, or run the container with --gpus all"
         )
     if setting == "auto" and not torch.cuda.is_available():
-        log.info("no CUDA device is at hand: running on the CPU")
+        log.info("no CUDA device was found: running on the CPU")
         return torch.device("cpu")
     return torch.device("cpu" if setting == "cpu" else "cuda")

@@ -1,4 +1,4 @@
-"""Every setting is an environment variable that begins with GATESCOPE_; its unit stands in its name.
+"""Every setting is an environment variable that begins with GATESCOPE_; its unit is part of its name.
 
 README's table of settings is checked against this file by a test.
 """
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     @property
     def models_of_a_precision(self) -> tuple[str, ...]:
-        """Those that `precision` names one by one."""
+        """The models that `precision` names one by one."""
         return tuple(_parsed(self.precision)[1])
 
     @property
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
 
 
 def _parsed(value: str) -> tuple[Precision, dict[str, Precision]]:
-    """(that of every model, those of single models) from ``bfloat16`` or ``name=bfloat16,other=float32``.
+    """(the precision of all models, those of single models) from ``bfloat16`` or ``name=bfloat16,other=float32``.
 
     Raises: ValueError.
     """

@@ -1,4 +1,4 @@
-"""What lives as long as the app: settings, registry, engine. Built once, handed to the routes by the request."""
+"""What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,9 +25,8 @@ class State:
     registry: Registry
     engine: Engine
     device: torch.device
-    leaving: asyncio.Event  # set once the server has been told to stop: readiness is off, requests are still answered
-
-    drawing: asyncio.Lock  # one picture at a time: matplotlib is not made for threads
+    leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
+    drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
 
     @property
     def ready(self) -> bool:
@@ -35,7 +34,7 @@ class State:
 
     @property
     def broken(self) -> list[schemas.Broken]:
-        return [schemas.Broken(name=name, reason=why) for name, why in sorted(self.registry.broken.items())]
+        return [schemas.Broken(name=name, reason=reason) for name, reason in sorted(self.registry.broken.items())]
 
     def predictor(self, name: str) -> Predictor:
         """Raises: NotReady while models load, UnknownModel."""

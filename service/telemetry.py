@@ -1,6 +1,6 @@
-"""Request ids and logs. No text of a user's is ever logged: method, path, status and time are.
+"""Request ids and logs. Logs hold method, path, status and time, never a user's text.
 
-Pure ASGI middleware: behind Starlette's BaseHTTPMiddleware a handler never learns that its client has left.
+Pure ASGI middleware: behind Starlette's BaseHTTPMiddleware a handler is never notified of a client's disconnect.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 access = logging.getLogger("service.access")
 
 
 class RequestId:
-    """Echo `x-request-id`, or make one; optionally log the request when its answer has gone."""
+    """Echo `x-request-id`, or generate one; optionally log each request after its answer."""
 
     def __init__(self, app: ASGIApp, log_requests: bool = False) -> None:
         self.app, self.log_requests = app, log_requests
@@ -27,8 +27,8 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
-        request_id = given if _GIVEN_ID.fullmatch(given) else os.urandom(16).hex().encode()
+        client_id = dict(scope["headers"]).get(b"x-request-id", b"")
+        request_id = client_id if _VALID_ID.fullmatch(client_id) else os.urandom(16).hex().encode()
         began, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -74,8 +74,8 @@ class Text(logging.Formatter):
 
 
 def set_up_logging(level: str, form: Literal["auto", "json", "text"]) -> None:
-    """Logs on stdout: for people on a terminal, JSON lines for everything else."""
+    """Logs on stdout: plain text on a terminal, else JSON lines."""
     handler = logging.StreamHandler(sys.stdout)
-    plain = form == "text" or (form == "auto" and sys.stdout.isatty())
-    handler.setFormatter(Text() if plain else JsonLines())
+    as_text = form == "text" or (form == "auto" and sys.stdout.isatty())
+    handler.setFormatter(Text() if as_text else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

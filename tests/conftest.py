@@ -67,11 +67,25 @@ def make_checkpoint(name: str, tiny: Tiny) -> Checkpoint:
         features.append(Feature(kind, rows, dimension, vocabulary))
         entries.append(FeatureEntry(kind=kind, rows=rows, dimension=dimension, vocabulary=file))
     manifest = Manifest(
-        name=name, task=tiny.task, cell=tiny.cell, language=tiny.language, description="tiny", tokenizer=tokenizer,
-        features=tuple(entries), layers=tiny.layers, directions=tiny.directions, units=tiny.units, reads=tiny.reads,
-        max_tokens=600, max_characters=2000, license="none", training_data="none", metrics={"accuracy": 0.5}, sha256={},
+        name=name,
+        task=tiny.task,
+        cell=tiny.cell,
+        language=tiny.language,
+        description="tiny",
+        tokenizer=tokenizer,
+        features=tuple(entries),
+        layers=tiny.layers,
+        directions=tiny.directions,
+        units=tiny.units,
+        reads=tiny.reads,
+        max_tokens=600,
+        max_characters=2000,
+        license="none",
+        training_data="none",
+        metrics={"accuracy": 0.5},
+        sha256={},
         temperature=1.3 if tiny.task == "text-classification" else 1.0,
-    )  # fmt: skip
+    )
     labels = LABELS[tiny.task]
     torch.manual_seed(tiny.seed)
     network = build(architecture(manifest, tuple(features), labels)).eval().requires_grad_(False)

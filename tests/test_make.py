@@ -15,8 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 VERSION = next(
-    line.removeprefix("torch==") for line in (ROOT / "requirements/torch.txt").read_text().splitlines() if line.startswith("torch==")
-)  # fmt: skip
+    line.removeprefix("torch==")
+    for line in (ROOT / "requirements/torch.txt").read_text().splitlines()
+    if line.startswith("torch==")
+)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

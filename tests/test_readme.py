@@ -53,8 +53,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (out / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "weights", out / "weights")
     (out / ".venv").symlink_to(Path(sys.prefix))
-    rows = [{"text": f"{word} film number {i}", "label": label} for i in range(12)
-            for label, words in (("positive", "great fine lovely"), ("negative", "poor awful dull")) for word in words.split()]  # fmt: skip
+    rows = [
+        {"text": f"{word} film number {i}", "label": label}
+        for i in range(12)
+        for label, words in (("positive", "great fine lovely"), ("negative", "poor awful dull"))
+        for word in words.split()
+    ]
     for name in ("train.jsonl", "dev.jsonl"):
         (out / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return out
@@ -91,13 +95,13 @@ def test_every_code_block_runs_and_answers_as_shown(
     readme: Path, place: Path, port: int, environment: dict[str, str]
 ) -> None:
     shutil.rmtree(place / "weights/my-lstm", ignore_errors=True)
-    said = ""
+    output = ""
     found = blocks(readme)
     assert len(found) >= 7
     for language, code in found:
         code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
         if language == "json":
-            _assert_within(json.loads(code), json.loads(said))
+            _assert_within(json.loads(code), json.loads(output))
             continue
         if code.startswith("make serve"):
             continue  # it is running: the fixture `made`
@@ -108,34 +112,34 @@ def test_every_code_block_runs_and_answers_as_shown(
         )
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
-        said = done.stdout
-        assert said.strip(), code
+        output = done.stdout
+        assert output.strip(), code
 
 
 def _with_url(code: str, port: int) -> str:
     return re.sub(r"(gatescope (?!train|evaluate|serve)[a-z]+)", rf"\1 --url http://127.0.0.1:{port}", code)
 
 
-def _assert_within(shown: object, said: object, where: str = "") -> None:
+def _assert_within(shown: object, answer: object, where: str = "") -> None:
     """What README shows stands so in the answer; README may leave fields out, and numbers may differ in late digits."""
-    if isinstance(shown, dict) and isinstance(said, dict):
+    if isinstance(shown, dict) and isinstance(answer, dict):
         for key, value in shown.items():
-            assert key in said, f"{where}.{key} is not in the answer"
-            _assert_within(value, said[key], f"{where}.{key}")
-    elif isinstance(shown, list) and isinstance(said, list):
-        assert len(shown) == len(said), where
-        for i, (a, b) in enumerate(zip(shown, said, strict=True)):
+            assert key in answer, f"{where}.{key} is not in the answer"
+            _assert_within(value, answer[key], f"{where}.{key}")
+    elif isinstance(shown, list) and isinstance(answer, list):
+        assert len(shown) == len(answer), where
+        for i, (a, b) in enumerate(zip(shown, answer, strict=True)):
             _assert_within(a, b, f"{where}[{i}]")
     elif where.endswith("recurrence_max_abs_error"):
-        assert isinstance(said, float)
-        assert 0 < said < 2e-6
+        assert isinstance(answer, float)
+        assert 0 < answer < 2e-6
     elif where.endswith("certificate.kernel"):  # which one is the machine's choice
-        assert isinstance(said, str)
-        assert said == "torch" or said.startswith("fused-")
+        assert isinstance(answer, str)
+        assert answer == "torch" or answer.startswith("fused-")
     elif isinstance(shown, float):
-        assert said == pytest.approx(shown, abs=2e-3), where
+        assert answer == pytest.approx(shown, abs=2e-3), where
     else:
-        assert shown == said, where
+        assert shown == answer, where
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
@@ -149,8 +153,14 @@ def test_the_first_answer_with_forget_gates_is_within_20_lines(readme: Path) -> 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
 def test_every_setting_stands_in_readme_with_its_default(readme: Path) -> None:
     rows = dict(re.findall(r"^\| `GATESCOPE_(\w+)` \| `?(.*?)`? \|", readme.read_text("utf-8"), re.MULTILINE))
-    want = {name.upper(): "" if field.default is None else str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-            for name, field in Settings.model_fields.items()}  # fmt: skip
+    want = {
+        name.upper(): ""
+        if field.default is None
+        else str(field.default).lower()
+        if isinstance(field.default, bool)
+        else str(field.default)
+        for name, field in Settings.model_fields.items()
+    }
     assert rows == want
 
 

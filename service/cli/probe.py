@@ -1,4 +1,4 @@
-"""Is the server in this container ready? Exit status 0 or 1: the image's HEALTHCHECK, without curl."""
+"""The image's HEALTHCHECK, without curl: exit status 0 where the server in this container is ready, else 1."""
 
 import http.client
 import os

@@ -20,24 +20,24 @@ log = logging.getLogger(__name__)
 def serve() -> int:
     """Run until SIGTERM or SIGINT, drain, and return the exit status: 0 when every request was answered.
 
-    Raises: StartupError, one sentence about a setting or a device that is not there.
+    Raises: StartupError, one sentence about a wrong setting or a missing device.
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
     log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
-    return _alone(settings) if settings.workers == 1 else _several(settings)
+    return _serve_in_one_process(settings) if settings.workers == 1 else _serve_in_workers(settings)
 
 
-def _alone(settings: Settings) -> int:
+def _serve_in_one_process(settings: Settings) -> int:
     server = uvicorn.Server(_config(_app(settings), settings))
-    for sig in (signal.SIGTERM, signal.SIGINT):  # uvicorn, when it has drained, raises again what it was sent
+    for sig in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises the signal again after draining
         signal.signal(sig, signal.SIG_IGN)
     server.run()
     return 0 if server.started else 1
 
 
-def _several(settings: Settings) -> int:
-    """A process that holds the port and revives its workers; each worker is a server of its own on that port."""
+def _serve_in_workers(settings: Settings) -> int:
+    """A supervisor that holds the port and restarts its workers; each worker is a complete server on that port."""
     config = _config("service.cli.serve:app_of_worker", settings)
     supervisor = Multiprocess(config, sockets=[config.bind_socket()])
     supervisor.run()
@@ -46,29 +46,36 @@ def _several(settings: Settings) -> int:
 
 def _app(settings: Settings) -> ASGIApp:
     """Raises: StartupError."""
-    from ..app import create_app  # after the settings are known to be right: it imports torch, which takes seconds
+    from ..app import create_app  # after the settings are validated: it imports torch, which takes seconds
     from ..hotpath import HotPath
 
     return HotPath(create_app(settings), settings.access_log)
 
 
 def app_of_worker() -> ASGIApp:
-    """The app of one of several processes, which has read no settings and set no logs up yet."""
+    """The app of a worker process, which reads the settings and sets up logging itself."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
     try:
         return _app(settings)
     except StartupError as error:
         print(f"gatescope: {error}", file=sys.stderr)
-        raise SystemExit(STARTUP_FAILURE) from None  # so that nobody starts it again
+        raise SystemExit(STARTUP_FAILURE) from None  # so that the supervisor does not restart it
 
 
 def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app, settings.host, settings.port, factory=isinstance(app, str), workers=settings.workers, log_config=None,
-        access_log=False, server_header=False, proxy_headers=False,
+        app,
+        settings.host,
+        settings.port,
+        factory=isinstance(app, str),
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=-(-settings.deadline_ms // 1000),
-    )  # fmt: skip
+    )
 
 
 def read_settings() -> Settings:

@@ -1,1 +1,1 @@
-"""Admission and batches: which requests run when, and together."""
+"""Admission and batching: when each request runs, and with which others."""

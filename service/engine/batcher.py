@@ -1,8 +1,8 @@
-"""Which of the waiting jobs run together next. Pure bookkeeping: knows no threads, and of time what it is told.
+"""Which of the waiting jobs run together next. Pure bookkeeping: no threads, no clock: callers pass the time.
 
-The job that has waited longest is always in the next batch, so none starves. Beside it go jobs of its group (one model,
-nothing asked but the prediction) up to a budget of tokens: those that have waited too long first, then those nearest to
-it in length, for texts of like length run best together. Jobs without a group run alone.
+The job that has waited longest is always in the next batch, so none starves. It is joined by jobs of its group (one
+model, plain predictions) up to a budget of tokens: those that have waited too long first, then those nearest to it in
+length, since texts of similar length waste least. Jobs without a group run alone.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-OLD_S = 0.05  # a job that has waited so long no longer yields to texts of better length
-LOOKED_AT = 512  # waiting jobs, of which a batch is made: a long queue costs no more than this
+OLD_S = 0.05  # a job that has waited this long goes ahead of jobs whose length fits better
+LOOKED_AT = 512  # waiting jobs that are considered for a batch: bounds the cost of a long queue
 
 
 @dataclass(eq=False)
 class Job:
-    """One request's work. run(items of all jobs of a batch) gives one value for each item, in order.
+    """One request's work. run(items of all jobs of a batch) returns one value for each item, in order.
 
-    tokens: what the request is charged with; longest: of its items, in tokens; group: of the jobs that may share one
-    `run`, None for none; pace: of the jobs whose time a token is alike.
+    tokens: the cost of the request; longest: the length of its longest item, in tokens; group: jobs of one group may
+    share one `run`, a job of group None runs alone; pace: jobs of one pace take about the same time per token.
     """
 
     items: Sequence[Any]
@@ -37,7 +37,7 @@ class Job:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody still waits for it: a client that has left, or has got its 504, does not."""
+        """Whether a client still waits: not after a disconnect, nor after a 504."""
         return not self.answer.done()
 
 
@@ -45,7 +45,7 @@ class Queue:
     """Jobs in order of arrival."""
 
     def __init__(self) -> None:
-        self._jobs: dict[Job, None] = {}  # ordered, and a job anywhere is removed in one step
+        self._jobs: dict[Job, None] = {}  # ordered, and removal is O(1) at any position
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -54,7 +54,7 @@ class Queue:
         self._jobs[job] = None
 
     def first(self) -> Job | None:
-        """The job that has waited longest, of those somebody waits for; the others are dropped on the way."""
+        """The oldest job whose client still waits; jobs that nobody waits for are dropped."""
         while self._jobs:
             job = next(iter(self._jobs))
             if job.wanted:
@@ -63,15 +63,15 @@ class Queue:
         return None
 
     def take(self, budget: int, now: float) -> list[Job]:
-        """The next batch, at most `budget` tokens but for a first job that is larger; empty when nobody waits."""
+        """The next batch: at most `budget` tokens, unless the first job alone is larger; empty when no job waits."""
         first = self.first()
         if first is None:
             return []
-        batch, left = [first], budget - first.tokens
-        for job in self._companions(first, left, now):
-            if job.tokens <= left:
+        batch, remaining = [first], budget - first.tokens
+        for job in self._companions(first, remaining, now):
+            if job.tokens <= remaining:
                 batch.append(job)
-                left -= job.tokens
+                remaining -= job.tokens
         for job in batch:
             self.drop(job)
             job.taken = True
@@ -81,11 +81,11 @@ class Queue:
         self._jobs.pop(job, None)
 
     def _companions(self, first: Job, room: int, now: float) -> Iterator[Job]:
-        """Jobs that may run with `first`, the most urgent ahead; in order of arrival where there is room for all."""
+        """Jobs that may run with `first`, most urgent first; in order of arrival where all fit into `room`."""
         if first.group is None or room <= 0:
             return iter(())
-        near = itertools.islice(self._jobs, LOOKED_AT)
-        same = [job for job in near if job.group == first.group and job is not first and job.wanted]
-        if sum(job.tokens for job in same) <= room:
-            return iter(same)
-        return iter(sorted(same, key=lambda j: (now - j.submitted < OLD_S, abs(j.longest - first.longest))))
+        candidates = itertools.islice(self._jobs, LOOKED_AT)
+        group = [job for job in candidates if job.group == first.group and job is not first and job.wanted]
+        if sum(job.tokens for job in group) <= room:
+            return iter(group)
+        return iter(sorted(group, key=lambda j: (now - j.submitted < OLD_S, abs(j.longest - first.longest))))

@@ -1,11 +1,11 @@
-"""submit(): admission, deadline and the way to the model, one batch at a time. Knows neither HTTP nor torch.
+"""submit(): admission, deadline and execution of requests, one batch at a time. Knows neither HTTP nor torch.
 
-A request is charged by the tokens that the model has to read for it. What waits is bounded; beyond the bound a request
-is refused at once, with the time after which the queue is predicted to have drained.
+The cost of a request is the number of tokens that the model has to read for it. The queue is bounded; beyond the bound
+a request is refused at once, with the predicted time until the queue has drained.
 
-Nothing waits for company: when the model is idle the next batch (`service.engine.batcher`) goes at the end of the
-event loop's turn. One that is predicted to take under `TICK_S` runs there and then, for a thread would cost more than
-it; all else runs on the model thread, and the loop never waits.
+No request is delayed to fill a batch: when the model is idle the next batch (`service.engine.batcher`) starts at the
+end of the event loop's turn. A batch that is predicted to take under `TICK_S` runs on the event loop itself, because a
+thread switch would cost more; every other batch runs on the model thread, and the loop never blocks.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ TICK_S = 0.002
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """A job's value and where its time went."""
+    """A job's value, and its time in the queue and in the model."""
 
     value: T
     queue_ms: float
@@ -35,17 +35,17 @@ class Done(Generic[T]):
 
 
 class Engine:
-    """One model at work at a time. Lives on one event loop, which alone calls it."""
+    """Runs one batch at a time. Every method is called from one event loop."""
 
     def __init__(self, max_queue_tokens: int, deadline_ms: int, batch_tokens: int = 16384) -> None:
-        """batch_tokens: that run together at most; a larger request still runs, alone."""
+        """batch_tokens: the largest batch; a single request that is larger still runs, alone."""
         self.max_queue_tokens, self.deadline_ms, self.batch_tokens = max_queue_tokens, deadline_ms, batch_tokens
         self.waiting_tokens = 0
         self.draining = False
-        self._jobs = 0  # taken from clients and not yet done
+        self._jobs = 0  # admitted and not yet finished
         self._queue = Queue()
         self._paces: dict[Hashable, Pace] = defaultdict(Pace)
-        self._at_work = self._turn_is_due = False
+        self._is_running = self._turn_is_due = False
         self._thread = ThreadPoolExecutor(1, "model")
         self._idle = asyncio.Event()
         self._idle.set()
@@ -53,13 +53,13 @@ class Engine:
 
     @property
     def drain_s(self) -> float:
-        """Predicted time until all that waits is done."""
+        """Predicted time until the queue is empty."""
         return self._overall.seconds(self.waiting_tokens)
 
     async def submit(self, tokens: int, work: Callable[[], T]) -> Done[T]:
         """Run `work` on the model thread, alone.
 
-        Args:   tokens, what the work is charged with.
+        Args:   tokens, the cost of the work.
         Raises: Overloaded, BatchTooLarge (more than the queue could ever hold), DeadlineExceeded, NotReady
                 (draining), or what `work` raises.
         """
@@ -67,18 +67,24 @@ class Engine:
         return Done(done.value[0], done.queue_ms, done.compute_ms)
 
     async def submit_items(
-        self, tokens: int, items: Sequence[Item], longest: int, run: Callable[[list[Item]], Sequence[T]],
-        pace: Hashable, shared: bool,
-    ) -> Done[list[T]]:  # fmt: skip
-        """Run items, with those of other requests of the same pace where `shared`; short ones in the loop's own turn.
+        self,
+        tokens: int,
+        items: Sequence[Item],
+        longest: int,
+        run: Callable[[list[Item]], Sequence[T]],
+        pace: Hashable,
+        shared: bool,
+    ) -> Done[list[T]]:
+        """Run items, batched with other requests of the same pace where `shared`; short batches run on the event loop.
 
-        Args:   longest, of the items, in tokens; run, of any number of items: the same function for each pace.
-        Raises: as `submit`. What `run` raises reaches the request whose items raise it, and no other.
+        Args:   longest, the length of the longest item, in tokens; run, takes any number of items and is the same
+                function for every request of one pace.
+        Raises: as `submit`. What `run` raises reaches only the request whose items raise it.
         """
         return await self._run(tokens, items, longest, run, pace, pace if shared else None)
 
     async def drain(self) -> None:
-        """Take nothing new, and wait until all that was taken is done."""
+        """Admit no new request, and wait until all admitted ones are finished."""
         self.draining = True
         await self._idle.wait()
 
@@ -86,9 +92,14 @@ class Engine:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _run(
-        self, tokens: int, items: Sequence[Any], longest: int, run: Callable[[list[Any]], Sequence[Any]],
-        pace: Hashable, group: Hashable | None,
-    ) -> Done[list[Any]]:  # fmt: skip
+        self,
+        tokens: int,
+        items: Sequence[Any],
+        longest: int,
+        run: Callable[[list[Any]], Sequence[Any]],
+        pace: Hashable,
+        group: Hashable | None,
+    ) -> Done[list[Any]]:
         self._admit(tokens)
         loop = asyncio.get_running_loop()
         job = Job(items, tokens, longest, run, pace, group, time.perf_counter(), loop.create_future())
@@ -96,15 +107,15 @@ class Engine:
         self._jobs += 1
         self._idle.clear()
         self._queue.put(job)
-        self._call_turn(loop)
-        late = loop.call_later(self.deadline_ms / 1000, self._expire, job)
+        self._schedule_turn(loop)
+        deadline = loop.call_later(self.deadline_ms / 1000, self._expire, job)
         try:
             value = await job.answer
         finally:
-            late.cancel()
-            if not job.taken:  # it never ran and never will
+            deadline.cancel()
+            if not job.taken:  # it will never run
                 self._queue.drop(job)
-                self._leave([job])
+                self._release([job])
         return Done(value, (job.began - job.submitted) * 1000, (job.ended - job.began) * 1000)
 
     def _admit(self, tokens: int) -> None:
@@ -119,41 +130,41 @@ class Engine:
         if job.wanted:
             job.answer.set_exception(DeadlineExceeded(self.deadline_ms))
 
-    def _call_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Once for all that arrives in one turn of the loop."""
-        if not self._turn_is_due and not self._at_work:
+    def _schedule_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Schedule `_turn` once for all requests that arrive in one turn of the loop."""
+        if not self._turn_is_due and not self._is_running:
             self._turn_is_due = True
             loop.call_soon(self._turn, loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run what waits: one batch in this turn, or a larger one on the thread."""
+        """Run the next batch: a short one now, a longer one on the model thread."""
         self._turn_is_due = False
         first = self._queue.first()
         if first is None:
             return
         now = time.perf_counter()
-        at_once = self._paces[first.pace].tokens_within(TICK_S) if first.pace is not None else 0
-        is_short = first.tokens <= at_once
-        batch = self._queue.take(at_once if is_short else self.batch_tokens, now)
-        self._at_work = True
+        short_tokens = self._paces[first.pace].tokens_within(TICK_S) if first.pace is not None else 0
+        is_short = first.tokens <= short_tokens
+        batch = self._queue.take(short_tokens if is_short else self.batch_tokens, now)
+        self._is_running = True
         if is_short:
-            self._ended(loop, batch, _outcomes(batch))
+            self._on_done(loop, batch, _outcomes(batch))
         else:
-            self._thread.submit(_outcomes, batch).add_done_callback(_on_loop(loop, self._ended, batch))
+            self._thread.submit(_outcomes, batch).add_done_callback(_on_loop(loop, self._on_done, batch))
 
-    def _ended(self, loop: asyncio.AbstractEventLoop, batch: list[Job], outcomes: list["Outcome"]) -> None:
-        self._at_work = False
+    def _on_done(self, loop: asyncio.AbstractEventLoop, batch: list[Job], outcomes: list["Outcome"]) -> None:
+        self._is_running = False
         for job, outcome in zip(batch, outcomes, strict=True):
             if job.wanted:
-                _answer(job, outcome)
+                _resolve(job, outcome)
         tokens, seconds = sum(job.tokens for job in batch), batch[0].ended - batch[0].began
         if batch[0].pace is not None:
             self._paces[batch[0].pace].measured(tokens, seconds)
         self._overall.measured(tokens, seconds)
-        self._leave(batch)
-        self._call_turn(loop)
+        self._release(batch)
+        self._schedule_turn(loop)
 
-    def _leave(self, jobs: Sequence[Job]) -> None:
+    def _release(self, jobs: Sequence[Job]) -> None:
         self.waiting_tokens -= sum(job.tokens for job in jobs)
         self._jobs -= len(jobs)
         if not self._jobs:
@@ -164,7 +175,7 @@ Outcome = list[Any] | BaseException
 
 
 def _outcomes(batch: list[Job]) -> list[Outcome]:
-    """Each job's values, or what its own items raise: after an error in company every job is tried alone."""
+    """Each job's values, or the error that its own items raise: after an error in a batch every job is run alone."""
     began = time.perf_counter()
     for job in batch:
         job.began = job.ended = began
@@ -179,7 +190,7 @@ def _outcomes(batch: list[Job]) -> list[Outcome]:
             job.began, job.ended = began, ended
 
 
-def _answer(job: Job, outcome: Outcome) -> None:
+def _resolve(job: Job, outcome: Outcome) -> None:
     if isinstance(outcome, BaseException):
         job.answer.set_exception(outcome)
     else:

@@ -1,4 +1,4 @@
-"""Body -> request: bounded, decoded, checked, and every mistake told in one sentence."""
+"""Reads, decodes and validates a body; each error is one sentence."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson
 
 Schema = TypeVar("Schema", bound=BaseModel)
-_DRAINED = 4  # times the limit that is read and thrown away, so that a client gets to read its 413
+_DRAIN_FACTOR = 4  # read up to this many times the limit: a client still sending cannot read the 413
 
 
 async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
@@ -23,9 +23,9 @@ async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """Raises: BodyTooLarge, after what the client sends was read up to a bound: it could not read the answer else."""
+    """Raises: BodyTooLarge, after reading on to a bound: a client that is still sending cannot read the answer."""
     chunks, size, more = [], 0, True
-    while more and size <= limit * _DRAINED:
+    while more and size <= limit * _DRAIN_FACTOR:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
@@ -57,25 +57,25 @@ def validate(value: Any, schema: type[Schema]) -> Schema:
 
 
 def accepted(request: Request, offered: tuple[str, ...]) -> str:
-    """Which of the offered media types the client likes best; of equal ones the first.
+    """The offered media type that the client prefers; of equal ones the first.
 
     Raises: NotAcceptable.
     """
     header = request.headers.get("accept", "*/*")
-    if header == "*/*" or header in offered:  # nearly all that is ever sent
+    if header == "*/*" or header in offered:  # nearly every request
         return offered[0] if header == "*/*" else header
-    best, liked = None, 0.0
+    best, best_quality = None, 0.0
     for media_type in offered:
         quality = _quality(header, media_type)
-        if quality > liked:
-            best, liked = media_type, quality
+        if quality > best_quality:
+            best, best_quality = media_type, quality
     if best is None:
         raise NotAcceptable(header[:100], offered)
     return best
 
 
 def _quality(header: str, media_type: str) -> float:
-    """The q of the most specific range that takes `media_type` (RFC 9110, 12.5.1)."""
+    """The q of the most specific range that matches `media_type` (RFC 9110, 12.5.1)."""
     found = (-1, 0.0)
     for part in header.split(","):
         name, *parameters = (p.strip() for p in part.split(";"))

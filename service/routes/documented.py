@@ -1,4 +1,4 @@
-"""What OpenAPI says of routes that read and write bytes themselves."""
+"""OpenAPI for routes that read and write bytes themselves."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _REQUESTS: tuple[type[BaseModel], ...] = tuple(
 )
 # fields whose values a table of the library closes, which the wire does not know
 _CLOSED = {(schema, "method"): list(METHODS) for schema in ("AttributeRequest", "CompareModelsRequest")}
-_SAID = {
+_STATUSES = {
     400: "malformed JSON",
     404: "no such model",
     406: "an Accept that cannot be met",
@@ -41,23 +41,24 @@ def body(schema: type[BaseModel]) -> dict[str, Any]:
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     reference = {"$ref": "#/components/schemas/Problem"}
     return {
-        s: {"description": _SAID[s], "content": {"application/problem+json": {"schema": reference}}} for s in statuses
+        s: {"description": _STATUSES[s], "content": {"application/problem+json": {"schema": reference}}}
+        for s in statuses
     }
 
 
 def json_answer(schema: type[BaseModel], binary: bool = False) -> dict[int | str, dict[str, Any]]:
     raw = {"schema": {"type": "string", "format": "binary"}}
     content = {SAFETENSORS: raw, NPZ: raw} if binary else {}
-    return {200: {"model": schema, "content": content}, **problems(*_SAID)}
+    return {200: {"model": schema, "content": content}, **problems(*_STATUSES)}
 
 
 def picture(*media_types: str) -> dict[int | str, dict[str, Any]]:
     raw = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"description": "the picture", "content": dict.fromkeys(media_types, raw)}, **problems(*_SAID)}
+    return {200: {"description": "the picture", "content": dict.fromkeys(media_types, raw)}, **problems(*_STATUSES)}
 
 
 def install(app: FastAPI) -> None:
-    """An OpenAPI document that knows the requests which the routes parse themselves."""
+    """Complete the OpenAPI document with the request schemas that the routes parse themselves."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

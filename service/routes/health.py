@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what is it. Nothing here ever touches a model."""
+"""Liveness, readiness and version. These routes never touch a model."""
 
 import platform
 from importlib.metadata import version
@@ -33,7 +33,7 @@ async def ready(request: Request) -> Response:
     return Response(dumps(body.model_dump()), 200 if state.ready else 503, headers, "application/json")
 
 
-@router.get("/info", summary="What runs here")
+@router.get("/info", summary="Version, device, models and limits")
 async def info(request: Request) -> dict[str, Any]:
     state = state_of(request)
     return {

@@ -1,4 +1,4 @@
-"""What the routes share on the way to the model thread: texts -> tokens, admitted and charged."""
+"""Steps that the routes share: texts -> tokens -> the model."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from ..errors import BatchTooLarge
 from ..state import State
 
 T = TypeVar("T")
-OFF_THE_LOOP = 20_000  # values from which work leaves the event loop: about 2 ms
-_CHARACTERS = 2_000  # likewise, of texts that are cut into tokens
+OFF_THE_LOOP = 20_000  # values; larger answers are written off the event loop: about 2 ms of work
+_CHARACTERS = 2_000  # longer texts are tokenised off the event loop
 
 
 async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
@@ -32,7 +32,7 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
 async def predicted(
     state: State, predictor: Predictor, texts: list[Prepared], cost: int, shown: Plan | None
 ) -> Done[list[Prediction]]:
-    """Plain predictions share batches with those of other requests; what is inspected runs by itself.
+    """Plain predictions share batches with other requests; inspections run alone.
 
     Raises: as `on_model_thread`.
     """
@@ -50,5 +50,5 @@ async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> D
 
 
 async def written(values: int, write: Callable[[], bytes]) -> bytes:
-    """Bytes made here when they are few, off the event loop when they are many."""
+    """The bytes of an answer: small ones are written on the event loop, large ones off it."""
     return await asyncio.to_thread(write) if values > OFF_THE_LOOP else write()

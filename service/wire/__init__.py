@@ -1,1 +1,1 @@
-"""What goes over the wire: schemas, rendering, problems."""
+"""The wire format: schemas, rendering, problems."""

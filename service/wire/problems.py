@@ -25,7 +25,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.TrainingError: (422, "Training impossible"),
     s.MalformedBody: (400, "Malformed JSON"),
     s.NotJson: (415, "Not JSON"),
-    s.EncodedBody: (415, "Encoding not taken"),
+    s.EncodedBody: (415, "Encoding not supported"),
     s.BodyTooLarge: (413, "Body too large"),
     s.InvalidRequest: (422, "Invalid request"),
     s.NotAcceptable: (406, "Not acceptable"),
@@ -41,7 +41,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def row(error: type[Exception]) -> tuple[int, str]:
-    """The table's row of the class or of its nearest ancestor that has one."""
+    """(status, title) of the class, or of its nearest ancestor in the table."""
     return next(TABLE[base] for base in error.__mro__ if base in TABLE)
 
 
@@ -52,51 +52,57 @@ def error_type(error: type[Exception]) -> str:
 
 def problem(status: int, title: str, detail: str, kind: str, headers: dict[str, str] | None = None) -> Response:
     body = {
-        "type": f"urn:gatescope:problem:{kind}", "title": title, "status": status,
-        "detail": detail, "error": detail, "error_type": kind,
-    }  # fmt: skip
+        "type": f"urn:gatescope:problem:{kind}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "error": detail,
+        "error_type": kind,
+    }
     return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
 
 
 def response_of(error: Exception) -> Response:
-    """The answer to an error of either family."""
+    """The response to a ModelError or a ServiceError."""
     status, title = row(type(error))
-    after = getattr(error, "retry_after_s", None)
-    out = problem(status, title, str(error), error_type(type(error)))
-    if after is not None:
-        body = orjson.loads(out.body) | {"retry_after_ms": math.ceil(after * 1000)}
-        out = Response(orjson.dumps(body), status, {"retry-after": str(max(1, math.ceil(after)))}, MEDIA_TYPE)
-    return out
+    retry_after_s = getattr(error, "retry_after_s", None)
+    response = problem(status, title, str(error), error_type(type(error)))
+    if retry_after_s is not None:
+        body = orjson.loads(response.body) | {"retry_after_ms": math.ceil(retry_after_s * 1000)}
+        response = Response(
+            orjson.dumps(body), status, {"retry-after": str(max(1, math.ceil(retry_after_s)))}, MEDIA_TYPE
+        )
+    return response
 
 
 def bug(request: Request, error: Exception) -> Response:
-    """The answer to what nobody raised on purpose; the log has the rest."""
+    """The response to an unexpected exception, which is logged."""
     log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
     return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
 
 
 def install(app: FastAPI) -> None:
-    """Hand every kind of error to this table."""
+    """Register handlers that answer every error by this table."""
 
-    async def ours(request: Request, error: Exception) -> Response:
+    async def known_error(request: Request, error: Exception) -> Response:
         return response_of(error)
 
-    async def bugs(request: Request, error: Exception) -> Response:
+    async def unexpected_error(request: Request, error: Exception) -> Response:
         return bug(request, error)
 
-    async def frameworks(request: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kinds = {404: ("Not found", "not_found"), 405: ("Method not allowed", "method_not_allowed")}
         title, kind = kinds.get(error.status_code, ("Error", "http_error"))
         details = {
             404: "there is no such route: /docs lists them",
-            405: f"{request.method} is not allowed here: /docs lists what is",
+            405: f"{request.method} is not allowed on this route: /docs lists the allowed methods",
         }
         return problem(
             error.status_code, title, details.get(error.status_code, str(error.detail)), kind, dict(error.headers or {})
         )
 
-    app.add_exception_handler(m.ModelError, ours)
-    app.add_exception_handler(s.ServiceError, ours)
-    app.add_exception_handler(HTTPException, frameworks)
-    app.add_exception_handler(Exception, bugs)
+    app.add_exception_handler(m.ModelError, known_error)
+    app.add_exception_handler(s.ServiceError, known_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, unexpected_error)

@@ -1,6 +1,6 @@
-"""Prediction -> bytes: JSON, base64 in JSON, safetensors or npz. Large answers are made off the event loop.
+"""Prediction -> bytes: JSON, base64 in JSON, safetensors or npz. Large answers are written off the event loop.
 
-Tensors go to orjson as ndarrays and into the binary forms without a detour through lists. Scores and certificates are
+Tensors go to orjson and into the binary forms as ndarrays, never through lists. Scores and certificates are
 never rounded; `decimals` is for tensors, embedding, token scores and reductions in JSON lists.
 """
 
@@ -32,7 +32,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Style:
-    """How an answer is written. top_k None: every label."""
+    """The format of an answer. top_k None: every label."""
 
     media_type: str = JSON
     encoding: Literal["json", "base64"] = "json"
@@ -46,17 +46,17 @@ class Style:
 
     @property
     def work_per_value(self) -> float:
-        """What writing one number costs, beside one of JSON's."""
+        """The cost of writing one number, relative to JSON."""
         return {"json": 1.0, "base64": 0.1, "binary": 0.02}[self.form]
 
     @property
     def bytes_per_value(self) -> float:
-        """About how many bytes one number takes: ``0.123456,``, four thirds of four, or four."""
+        """Bytes of one number, about: ``0.123456,`` in JSON, 16/3 in base64, 4 in binary."""
         return {"json": self.decimals + 4.0, "base64": 16 / 3, "binary": 4.0}[self.form]
 
 
 def check_size(values: int, style: Style, limit: int) -> None:
-    """Raises: AnswerTooLarge, with what would fit."""
+    """Raises: AnswerTooLarge, naming an encoding or a selection that would fit."""
     asked = int(values * style.bytes_per_value)
     if asked <= limit:
         return
@@ -120,7 +120,7 @@ def _entity(e: Entity, units: NDArray[np.int64] | None) -> dict[str, Any]:
 
 
 def token_list(predictor: Predictor, tokens: Tokens, units: NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
-    """Every token with its id, its place, and whether the vocabulary knows it."""
+    """Every token with its id, its offsets, and whether it is in the vocabulary."""
     text, ids = tokens.text, predictor.vocabulary.ids(tokens.forms)
     return [
         {
@@ -173,20 +173,20 @@ def rounded(values: NDArray[Any], decimals: int) -> NDArray[Any]:
 
 
 def _safetensors(arrays: dict[str, Array], response: bytes) -> bytes:
-    """The JSON answer stands in the metadata. What is whole in memory is copied once, into the answer."""
-    whole = {key: np.ascontiguousarray(values, "<f4") for key, values in arrays.items()}
+    """The JSON answer is in the metadata. A contiguous array is copied once, into the answer."""
+    contiguous = {key: np.ascontiguousarray(values, "<f4") for key, values in arrays.items()}
     specs = {
         key: TensorSpec(
             dtype="float32", shape=values.shape, data_ptr=values.__array_interface__["data"][0], data_len=values.nbytes
         )
-        for key, values in whole.items()
+        for key, values in contiguous.items()
     }
-    made: bytes = serialize(specs, {"response": response.decode()})
-    return made
+    file: bytes = serialize(specs, {"response": response.decode()})
+    return file
 
 
 def _npz(arrays: dict[str, Array], response: bytes) -> bytes:
-    """As numpy.savez writes it, and the JSON answer as a member of its own."""
+    """The format of numpy.savez, plus the JSON answer as the member ``response.json``."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for key, values in arrays.items():
@@ -197,7 +197,7 @@ def _npz(arrays: dict[str, Array], response: bytes) -> bytes:
 
 
 def utf16_places(text: str) -> NDArray[np.int64]:
-    """For each code point's place the number of UTF-16 units before it."""
+    """For each code point offset the number of UTF-16 units before it."""
     widths = [2 if ord(c) > 0xFFFF else 1 for c in text]
     return np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])
 

@@ -1,4 +1,4 @@
-"""The wire: requests and answers as pydantic models. No torch here, so that a client needs none."""
+"""Requests and answers as pydantic models. No torch, so that a client needs none."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ Index = Annotated[int, Field(ge=0, description="from 0")]
 
 
 class StrictRequest(BaseModel):
-    """Unknown fields and values of another type are errors: nothing is guessed, nothing ignored."""
+    """Unknown fields and values of another type are errors: nothing is guessed or ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -28,7 +28,7 @@ class Select(StrictRequest):
 
 
 class InspectOptions(StrictRequest):
-    """What to show of what happened inside; everything by default."""
+    """Which activations to show; all of them by default."""
 
     tensors: list[str] | None = Field(
         None, description="hidden_state, cell_state, input_gate, forget_gate, cell_gate, output_gate"
@@ -69,7 +69,7 @@ class PredictRequest(InputsRequest):
     top_k: Annotated[int, Field(ge=1)] | None = Field(
         None, description="classifiers: labels to answer with; default all"
     )
-    inspect: InspectOptions | None = Field(None, description="also show what happened inside")
+    inspect: InspectOptions | None = Field(None, description="also show activations: the options of Inspect")
 
 
 class InspectRequest(InputsRequest, InspectOptions):
@@ -130,7 +130,7 @@ class CertificateOut(BaseModel):
 
 
 class Result(BaseModel):
-    """One text's answer; what was not asked for is left out."""
+    """The answer for one text; fields that were not requested are left out."""
 
     labels: list[LabelScore] | None = None
     entities: list[EntityOut] | None = None

@@ -194,7 +194,7 @@ def test_cuda_without_a_card_is_one_sentence() -> None:
         [*DOCKER, "run", "--rm", "--env", "GATESCOPE_DEVICE=cuda", IMAGE], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "GATESCOPE_DEVICE is cuda and no CUDA device is at hand" in done.stderr
+    assert "GATESCOPE_DEVICE is cuda and no CUDA device was found" in done.stderr
     assert "Traceback" not in done.stderr
 
 

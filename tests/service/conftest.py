@@ -20,7 +20,7 @@ Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
 
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[httpx.Client]:
-    """A server of these settings until the block ends; yields a client of it."""
+    """A client of a server with these settings, which stops at the end of the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

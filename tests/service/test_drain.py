@@ -20,8 +20,12 @@ def process(weights_dir: Path, request: pytest.FixtureRequest) -> Iterator[tuple
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {
-        "WEIGHTS_DIR": str(weights_dir), "PORT": str(port), "DRAIN_MS": "1500", "DEVICE": "cpu", "WORKERS": str(request.param),
-    }  # fmt: skip
+        "WEIGHTS_DIR": str(weights_dir),
+        "PORT": str(port),
+        "DRAIN_MS": "1500",
+        "DEVICE": "cpu",
+        "WORKERS": str(request.param),
+    }
     environment = {**os.environ, **{f"GATESCOPE_{k}": v for k, v in settings.items()}}
     command = [sys.executable, "-m", "service", "serve"]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

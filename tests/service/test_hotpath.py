@@ -1,4 +1,4 @@
-"""Past the framework's routing or through it: the same answers, good and bad; and the same alone or in company."""
+"""The same answers and errors with and without the framework's routing, and alone or in a batch."""
 
 import asyncio
 import threading
@@ -33,26 +33,28 @@ REQUESTS: list[tuple[str, bytes, dict[str, str]]] = [
 ]
 
 
-def test_what_is_answered_is_the_same_either_way(weights_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(client: httpx.Client) -> list[Any]:
+def test_answers_are_the_same_with_and_without_the_framework(
+    weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(client: httpx.Client) -> list[Any]:
         found = []
-        for path, body, headers in REQUESTS:
-            answer = client.post(f"/v1/models/{path}", content=body, headers=headers)
+        for path, content, headers in REQUESTS:
+            answer = client.post(f"/v1/models/{path}", content=content, headers=headers)
             assert answer.headers["x-request-id"]
             kind = answer.headers.get("content-type")
-            said = answer.json() if kind and "json" in kind else None
-            if isinstance(said, dict):
-                said.pop("usage", None)
-            found.append((path, answer.status_code, kind, said))
+            body = answer.json() if kind and "json" in kind else None
+            if isinstance(body, dict):
+                body.pop("usage", None)
+            found.append((path, answer.status_code, kind, body))
         return found
 
     with running(Settings(weights_dir=weights_dir, device="cpu")) as client:
-        short = told(client)
-        taken: list[str] = []
-        monkeypatch.setattr(HotPath, "_find", lambda self, scope: taken.append(scope["path"]))
-        assert told(client) == short
-        assert len(taken) >= len(REQUESTS)
-    assert {status for _, status, _, _ in short} >= {200, 400, 404, 406, 415, 422}
+        direct = answers(client)
+        routed: list[str] = []
+        monkeypatch.setattr(HotPath, "_route", lambda self, scope: routed.append(scope["path"]))
+        assert answers(client) == direct
+        assert len(routed) >= len(REQUESTS)
+    assert {status for _, status, _, _ in direct} >= {200, 400, 404, 406, 415, 422}
 
 
 def test_a_text_in_company_is_answered_as_alone(server: httpx.Client) -> None:
@@ -67,11 +69,11 @@ def test_a_text_in_company_is_answered_as_alone(server: httpx.Client) -> None:
             return [_result(answer) for answer in await asyncio.gather(*asked)]
 
     found, last_digits = asyncio.run(together()), 0 if available() else 1e-6
-    for said, wanted in zip(found, alone * 3, strict=True):
-        for one, other in zip(said[0]["labels"], wanted[0]["labels"], strict=True):
+    for batched, wanted in zip(found, alone * 3, strict=True):
+        for one, other in zip(batched[0]["labels"], wanted[0]["labels"], strict=True):
             assert one["label"] == other["label"]
             assert abs(one["score"] - other["score"]) <= last_digits
-        assert said[0]["tokens"] == wanted[0]["tokens"]
+        assert batched[0]["tokens"] == wanted[0]["tokens"]
 
 
 def test_the_probes_answer_while_the_model_is_at_work(server: httpx.Client) -> None:

@@ -56,9 +56,18 @@ def break_all(folder: Path, good: Path, mark: Path) -> dict[str, str]:
 
     digest = hashlib.sha256(disguised.read_bytes()).hexdigest()
     rewrite(folder / "pickle" / manifest, lambda m: m["sha256"].update({weights: digest}))
-    return {"no-weights": weights, "no-manifest": manifest, "no-vocabulary": "vocabulary.txt", "truncated": "sha256",
-            "wrong-digest": "sha256", "wrong-shape": "shape", "wrong-cell": "cell", "escaping": "plain file name",
-            "not-json": "JSON", "pickle": "safetensors"}  # fmt: skip
+    return {
+        "no-weights": weights,
+        "no-manifest": manifest,
+        "no-vocabulary": "vocabulary.txt",
+        "truncated": "sha256",
+        "wrong-digest": "sha256",
+        "wrong-shape": "shape",
+        "wrong-cell": "cell",
+        "escaping": "plain file name",
+        "not-json": "JSON",
+        "pickle": "safetensors",
+    }
 
 
 def test_the_server_starts_with_the_good_models_and_says_which_is_broken_and_why(

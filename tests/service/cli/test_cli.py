@@ -83,14 +83,47 @@ def test_train_and_evaluate_make_a_model_that_is_served(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], serve: object
 ) -> None:
     good, bad = ("great fine lovely", "poor awful dull")
-    rows = [{"text": f"{w} film {i % 7}", "label": label} for i in range(40)
-            for label, words in (("positive", good), ("negative", bad)) for w in words.split()]  # fmt: skip
+    rows = [
+        {"text": f"{w} film {i % 7}", "label": label}
+        for i in range(40)
+        for label, words in (("positive", good), ("negative", bad))
+        for w in words.split()
+    ]
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    arguments = ["train", "--name", "mine", "--task", "text-classification", "--language", "en", "--units", "8",
-                 "--token-dimension", "8", "--epochs", "4", "--learning-rate", "0.02", "--batch-size", "16",
-                 "--average", "0.9", "--unknown-rate", "0", "--train", str(data), "--dev", str(data),
-                 "--out", str(tmp_path / "weights"), "--state-dir", str(tmp_path / "runs"), "--device", "cpu"]  # fmt: skip
+    arguments = [
+        "train",
+        "--name",
+        "mine",
+        "--task",
+        "text-classification",
+        "--language",
+        "en",
+        "--units",
+        "8",
+        "--token-dimension",
+        "8",
+        "--epochs",
+        "4",
+        "--learning-rate",
+        "0.02",
+        "--batch-size",
+        "16",
+        "--average",
+        "0.9",
+        "--unknown-rate",
+        "0",
+        "--train",
+        str(data),
+        "--dev",
+        str(data),
+        "--out",
+        str(tmp_path / "weights"),
+        "--state-dir",
+        str(tmp_path / "runs"),
+        "--device",
+        "cpu",
+    ]
     assert main(arguments) == 0
     assert main(["evaluate", str(tmp_path / "weights/mine"), str(data)]) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""How the server starts: what is wrong with a setting is told in a sentence, and workers share the port alone."""
+"""How the server starts: a wrong setting is one sentence, and workers share nothing but the port."""
 
 import os
 import signal
@@ -45,11 +45,13 @@ def test_another_precision_is_an_error_that_says_what_is_allowed(value: str, mon
         read_settings()
 
 
-def test_bfloat16_without_the_fused_kernel_is_told_at_start() -> None:
+def test_bfloat16_without_the_fused_kernel_is_an_error_at_start() -> None:
     import torch
 
     settings = Settings(precision="one=bfloat16", kernel="torch")
-    with pytest.raises(StartupError, match="GATESCOPE_PRECISION is 'one=bfloat16', and bfloat16 is the CPU's fused"):
+    with pytest.raises(
+        StartupError, match="GATESCOPE_PRECISION is 'one=bfloat16', and bfloat16 runs on the CPU's fused"
+    ):
         check_kernel(settings, torch.device("cpu"))
 
 
@@ -78,18 +80,18 @@ def answers(base: str) -> bool:
     return asked.status_code == 200
 
 
-def children(of: int) -> set[int]:
+def children(parent: int) -> set[int]:
     """The workers: multiprocessing's resource tracker is a child too."""
-    said = subprocess.run(
-        ["ps", "-ww", "-o", "pid=", "-o", "args=", "--ppid", str(of)], capture_output=True, text=True
+    listing = subprocess.run(
+        ["ps", "-ww", "-o", "pid=", "-o", "args=", "--ppid", str(parent)], capture_output=True, text=True
     ).stdout
-    return {int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line}
+    return {int(line.split()[0]) for line in listing.splitlines() if "spawn_main" in line}
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     waiting = threading.Event()
     for _ in range(int(seconds * 20)):
-        if true():
+        if condition():
             return
         waiting.wait(0.05)
     raise AssertionError("it did not come about")

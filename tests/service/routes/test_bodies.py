@@ -21,10 +21,19 @@ def refused(response: httpx.Response, status: int, says: str = "") -> dict[str, 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"  ", b"{", b'{"inputs": NaN}', b'{"inputs": "x", "top_k": Infinity}', b'{"inputs": "\xff\xfe"}',
-     b'{"inputs": "\\ud800"}', b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"\xef\xbb\xbf{}x"],
+    [
+        b"",
+        b"  ",
+        b"{",
+        b'{"inputs": NaN}',
+        b'{"inputs": "x", "top_k": Infinity}',
+        b'{"inputs": "\xff\xfe"}',
+        b'{"inputs": "\\ud800"}',
+        b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"\xef\xbb\xbf{}x",
+    ],
     ids=["empty", "blank", "cut", "nan", "infinity", "not utf-8", "lone surrogate", "deep", "garbage"],
-)  # fmt: skip
+)
 def test_what_is_not_json_is_400(server: httpx.Client, raw: bytes) -> None:
     assert refused(server.post(PREDICT, content=raw, headers=JSON), 400)["error_type"] == "malformed_body"
 
@@ -32,15 +41,30 @@ def test_what_is_not_json_is_400(server: httpx.Client, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({}, "inputs"), ([], "object"), ("text", "object"), ({"inputs": ""}, "no token"), ({"inputs": " \n\u3000"}, "no token"),
-        ({"inputs": []}, "empty list"), ({"inputs": ["", "x"]}, "text 0"), ({"inputs": 5}, "string"),
-        ({"inputs": None}, "string"), ({"inputs": ["x", 3]}, "element 1"), ({"inputs": "x", "tpo_k": 1}, "tpo_k"),
-        ({"inputs": "x", "top_k": 0}, "top_k"), ({"inputs": "x", "top_k": 99}, "99"), ({"inputs": "x", "top_k": "many"}, "many"),
-        ({"inputs": "x", "top_k": True}, "top_k"), ({"inputs": "x", "top_k": 1.0}, "top_k"),
-        ({"inputs": "x", "offset_unit": "bytes"}, "offset_unit"), ({"inputs": "x", "inspect": {"offset_unit": "utf16"}}, "offset_unit"),
-        ({"inputs": "x", "inspect": {"tensors": ["gate"]}}, "'gate'"), ({"inputs": "x", "inspect": {"tensors": ["forget_gate"] * 2}}, "twice"),
-        ({"inputs": "x", "inspect": {"encoding": "pickle"}}, "encoding"), ({"inputs": "x", "inspect": {"decimals": 10}}, "decimals"),
-        ({"inputs": "x", "inspect": {"select": {"units": [0, 0]}}}, "twice"), ({"inputs": "x", "inspect": {"select": {"units": [999]}}}, "999"),
+        ({}, "inputs"),
+        ([], "object"),
+        ("text", "object"),
+        ({"inputs": ""}, "no token"),
+        ({"inputs": " \n\u3000"}, "no token"),
+        ({"inputs": []}, "empty list"),
+        ({"inputs": ["", "x"]}, "text 0"),
+        ({"inputs": 5}, "string"),
+        ({"inputs": None}, "string"),
+        ({"inputs": ["x", 3]}, "element 1"),
+        ({"inputs": "x", "tpo_k": 1}, "tpo_k"),
+        ({"inputs": "x", "top_k": 0}, "top_k"),
+        ({"inputs": "x", "top_k": 99}, "99"),
+        ({"inputs": "x", "top_k": "many"}, "many"),
+        ({"inputs": "x", "top_k": True}, "top_k"),
+        ({"inputs": "x", "top_k": 1.0}, "top_k"),
+        ({"inputs": "x", "offset_unit": "bytes"}, "offset_unit"),
+        ({"inputs": "x", "inspect": {"offset_unit": "utf16"}}, "offset_unit"),
+        ({"inputs": "x", "inspect": {"tensors": ["gate"]}}, "'gate'"),
+        ({"inputs": "x", "inspect": {"tensors": ["forget_gate"] * 2}}, "twice"),
+        ({"inputs": "x", "inspect": {"encoding": "pickle"}}, "encoding"),
+        ({"inputs": "x", "inspect": {"decimals": 10}}, "decimals"),
+        ({"inputs": "x", "inspect": {"select": {"units": [0, 0]}}}, "twice"),
+        ({"inputs": "x", "inspect": {"select": {"units": [999]}}}, "999"),
         ({"inputs": "x", "inspect": {"select": {"timesteps": {"start": 1}}}}, "1"),
         ({"inputs": "x", "inspect": {"select": {"timesteps": {"start": 5, "stop": 2}}}}, "stop"),
         ({"inputs": "x", "inspect": {"select": {"directions": ["reverse"]}}}, "reverse"),
@@ -48,7 +72,7 @@ def test_what_is_not_json_is_400(server: httpx.Client, raw: bytes) -> None:
         ({"inputs": "x", "inspect": {"token_scores": True}}, "NER"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_not_valid_is_422_and_says_what(server: httpx.Client, body: Any, says: str) -> None:
     refused(server.post(PREDICT, json=body), 422, says)
 

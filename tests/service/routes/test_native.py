@@ -62,8 +62,12 @@ def test_the_selection_is_what_is_sent_in_the_order_asked(server: httpx.Client) 
     select = {"units": [2, 0], "timesteps": {"start": 1, "stop": 99, "stride": 2}, "directions": ["reverse", "forward"]}
     whole = ask(server, "tiny-en-bilstm", "inspect", inputs="a b c d e f")["results"][0]
     part = ask(server, "tiny-en-bilstm", "inspect", inputs="a b c d e f", select=select)["results"][0]
-    assert part["selection"] == {"layers": whole["selection"]["layers"], "directions": ["reverse", "forward"],
-                                 "timesteps": [1, 3, 5], "units": [2, 0]}  # fmt: skip
+    assert part["selection"] == {
+        "layers": whole["selection"]["layers"],
+        "directions": ["reverse", "forward"],
+        "timesteps": [1, 3, 5],
+        "units": [2, 0],
+    }
     for name in LSTM:
         full = np.array(whole["tensors"][name]["data"])
         want = full[:, [1, 0]][:, :, [1, 3, 5]][:, :, :, [2, 0]]

@@ -17,8 +17,16 @@ def document(server: httpx.Client) -> dict[str, Any]:
 
 def test_it_is_openapi_3_1_and_names_every_route(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
-    assert {"/v1/models", "/v1/models/{name}", "/v1/models/{name}/predict", "/v1/models/{name}/inspect", "/health",
-            "/health/live", "/health/ready", "/info"} <= set(document["paths"])  # fmt: skip
+    assert {
+        "/v1/models",
+        "/v1/models/{name}",
+        "/v1/models/{name}/predict",
+        "/v1/models/{name}/inspect",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/info",
+    } <= set(document["paths"])
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

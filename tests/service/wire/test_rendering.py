@@ -14,8 +14,14 @@ from safetensors.numpy import load as load_safetensors
 
 TEXTS = ["我想吃汉堡", "好"]
 INSPECT = "/v1/models/tiny-zh-ner-lstm/inspect"
-OPTIONS: dict[str, Any] = {"preactivations": True, "embedding": True, "token_scores": True, "reduce": ["mean"],
-                           "tensors": ["hidden_state", "forget_gate"], "decimals": 9}  # fmt: skip
+OPTIONS: dict[str, Any] = {
+    "preactivations": True,
+    "embedding": True,
+    "token_scores": True,
+    "reduce": ["mean"],
+    "tensors": ["hidden_state", "forget_gate"],
+    "decimals": 9,
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +87,12 @@ def test_base64_is_little_endian_float32(server: httpx.Client, listed: dict[str,
 def test_decimals_round_tensors_and_reductions_but_never_scores(server: httpx.Client, listed: dict[str, Any]) -> None:
     rough = server.post(INSPECT, json={"inputs": TEXTS, **OPTIONS, "decimals": 2}).json()["results"][0]
     fine = listed["results"][0]
-    for path in (lambda r: r["tensors"]["hidden_state"]["data"], lambda r: r["reductions"]["forget_gate"]["mean"],
-                 lambda r: r["token_scores"]["emissions"], lambda r: r["embedding"]["data"]):  # fmt: skip
+    for path in (
+        lambda r: r["tensors"]["hidden_state"]["data"],
+        lambda r: r["reductions"]["forget_gate"]["mean"],
+        lambda r: r["token_scores"]["emissions"],
+        lambda r: r["embedding"]["data"],
+    ):
         a, b = np.array(path(rough)), np.array(path(fine))
         assert np.allclose(a * 100, np.round(a * 100), atol=1e-4)
         assert 0 < np.abs(a - b).max() <= 0.00501
