@@ -4,56 +4,25 @@ Colours are Okabe and Ito's (2008), and matplotlib's cividis and PuOr: any colou
 """
 
 import io
+import textwrap
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
-Language = Literal["en", "zh"]
+from .words import Language
+
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#595959"
 GATE_COLOURS = {"input_gate": GREEN, "forget_gate": BLUE, "cell_gate": PURPLE, "output_gate": ORANGE}
 UNIT_SCALE, SIGNED_SCALE = "cividis", "PuOr_r"  # for [0, 1] and for [-1, 1]
+LONGEST_WORD = 14  # characters of a token that are drawn; a longer one ends in …
 _FONT = Path(__file__).parent / "fonts" / "wqy-microhei-subset.ttf"
-
-WORDS: dict[str, str] = {
-    "input_gate": "输入门 i",
-    "forget_gate": "遗忘门 f",
-    "cell_gate": "候选值 g",
-    "output_gate": "输出门 o",
-    "cell_state": "细胞状态 c",
-    "hidden_state": "隐藏状态 h",
-    "token": "词",
-    "unit": "单元",
-    "read at token t": "读到第 t 个词时",
-    "kept from token s": "仍保留的第 s 个词",
-    "retention, mean over units": "保留率（单元平均）",
-    "contribution to the logit": "对 logit 的贡献",
-    "distance to the last token": "与最后一个词的距离",
-    "gradient norm": "梯度范数",
-    "half-life": "半衰期",
-    "tokens": "个词",
-    "share of timesteps below 0.1": "低于 0.1 的时间步占比",
-    "share of timesteps above 0.9": "高于 0.9 的时间步占比",
-    "fit": "拟合",
-    "bias": "偏置",
-    "target": "目标",
-    "unit of the cell": "单元",
-    "step": "时间步",
-    "of": "，共",
-    "layer": "层",
-    "forward": "前向",
-    "reverse": "反向",
-}
-
-
-def say(words: str, language: Language) -> str:
-    """The words in the language asked; names that both share stay."""
-    return WORDS.get(words, words) if language == "zh" else words.replace("_", " ")
 
 
 @cache
@@ -69,13 +38,37 @@ def new(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
+def caption(figure: Figure, sentence: str, language: Language, notes: Sequence[str] = ()) -> None:
+    """One sentence below everything, and what the picture leaves out, each on a line of its own."""
+    characters = int(figure.get_figwidth() * (8.5 if language == "zh" else 15))
+    wrapped = [line for text in (sentence, *notes) for line in textwrap.wrap(text, characters)]
+    figure.supxlabel("\n".join(wrapped).replace("$", r"\$"), fontsize=9, color=GREY, x=0.01, ha="left")
+
+
+def title(text: str, width: float) -> str:
+    """A title that a figure of this width in inches has room for, broken into lines."""
+    return "\n".join(textwrap.wrap(text, int(width * 14))).replace("$", r"\$")
+
+
+def width_of(text: str, size: float) -> float:
+    """Of a text as it is drawn, in points."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font_of(size), ismath=False)
+    return float(width)
+
+
+def font_of(size: float) -> FontProperties:
+    properties = font().copy()
+    properties.set_size(size)
+    return properties
+
+
 def write(figure: Figure, media_type: str) -> bytes:
     """PNG or SVG; an SVG's texts are outlines, so that it looks the same everywhere."""
     for text in figure.findobj(Text):
         text.set_fontfamily(font().get_family())
     out = io.BytesIO()
     kind = "svg" if media_type == "image/svg+xml" else "png"
-    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "gatescope"}):
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "gatescope", "text.hinting": "none"}):
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         figure.savefig(out, format=kind, metadata=metadata)
     return out.getvalue()
@@ -91,7 +84,11 @@ def label_tokens(axes: Axes, tokens: list[str], first: int = 0, at_most: int = 4
         axes.set_xlabel(f"{first} … {first + len(tokens) - 1}")
 
 
-def visible(token: str) -> str:
-    """A token as it can be drawn: control characters as their code points, a dollar as itself."""
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in token[:14])
-    return shown.replace("$", r"\$")
+def visible(token: str, most: int = LONGEST_WORD) -> str:
+    """A token as it can be drawn: control characters as their code points, a dollar as itself, a long word cut by …"""
+    printable = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in token)
+    return shortened(printable, most).replace("$", r"\$")
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from .canvas import Language, new, say, visible
+from .canvas import caption, new, title, visible
+from .words import SENTENCES, Language, say
 
+_WORD = 8  # characters of the token that there is room for
 _YELLOW, _PINK, _GREEN, _WIRE = "#FFF3B0", "#F7C6D9", "#E3F1E3", "#333333"
 _GATES = (("forget_gate", "σ", "f"), ("input_gate", "σ", "i"), ("cell_gate", "tanh", "g"), ("output_gate", "σ", "o"))
 
@@ -34,13 +36,13 @@ class CellStep:
     bias: dict[str, float]
 
 
-def cell(step: CellStep, title: str, language: Language) -> Figure:
+def cell(step: CellStep, heading: str, language: Language) -> Figure:
     """The LSTM's belt and gates, or the RNN's single layer."""
-    figure = new(9.6, 5.6)
+    figure = new(9.6, 6.1)
     axes = figure.subplots()
     axes.set(xlim=(0, 12.1), ylim=(-0.9, 6.7), aspect="equal")
     axes.axis("off")
-    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_title(title(heading, 9.6), fontsize=10, loc="left")
     axes.add_patch(
         FancyBboxPatch((2.0, 1.3), 8.6, 5.1, boxstyle="round,pad=0.1,rounding_size=0.4", fc=_GREEN, ec=_WIRE, zorder=0)
     )
@@ -48,6 +50,8 @@ def cell(step: CellStep, title: str, language: Language) -> Figure:
         _lstm(axes, step, language)
     else:
         _rnn(axes, step, language)
+    whole = [f"{say('token', language)}: {step.token}"] if len(step.token) > _WORD else []
+    caption(figure, SENTENCES["cell"][language], language, whole)
     return figure
 
 
@@ -55,8 +59,8 @@ def _lstm(axes: Axes, step: CellStep, language: Language) -> None:
     v, before = step.values, step.previous
     belt, low = 5.7, 1.9
     _wire(axes, (0.2, belt), (11.9, belt), width=2.4)
-    _say(axes, 0.15, belt + 0.22, rf"$C_{{t-1}}$ = {before['cell_state']:+.3f}", ha="left")
-    _say(axes, 11.95, belt + 0.22, rf"$C_t$ = {v['cell_state']:+.3f}", ha="right")
+    _write(axes, 0.15, belt + 0.22, rf"$C_{{t-1}}$ = {before['cell_state']:+.3f}", ha="left")
+    _write(axes, 11.95, belt + 0.22, rf"$C_t$ = {v['cell_state']:+.3f}", ha="right")
     _inputs(axes, step, low)
     places = dict(zip([g[0] for g in _GATES], (2.9, 4.7, 6.3, 8.2), strict=True))
     _wire(axes, (0.2, low), (8.2, low), head=False)
@@ -64,7 +68,7 @@ def _lstm(axes: Axes, step: CellStep, language: Language) -> None:
         x = places[gate]
         _wire(axes, (x, low), (x, 3.0))
         _layer(axes, x, 3.25, kind)
-        _say(
+        _write(
             axes,
             x,
             2.42,
@@ -73,7 +77,7 @@ def _lstm(axes: Axes, step: CellStep, language: Language) -> None:
             ha="center",
             back=True,
         )
-        _say(axes, x + 0.12, 3.82, f"{letter} = {v[gate]:+.3f}", ha="left", back=True)
+        _write(axes, x + 0.12, 3.82, f"{letter} = {v[gate]:+.3f}", ha="left", back=True)
     _wire(axes, (2.9, 3.5), (2.9, belt - 0.25))
     _point(axes, 2.9, belt, "×")
     meet = 4.55
@@ -82,22 +86,22 @@ def _lstm(axes: Axes, step: CellStep, language: Language) -> None:
     _wire(axes, (6.3, 3.5), (6.3, meet), head=False)
     _wire(axes, (6.3, meet), (5.7, meet))
     _point(axes, 5.45, meet, "×")
-    _say(axes, 5.58, 5.05, f"i∗g = {v['input_gate'] * v['cell_gate']:+.3f}", ha="left", size=8)
+    _write(axes, 5.58, 5.05, f"i∗g = {v['input_gate'] * v['cell_gate']:+.3f}", ha="left", size=8)
     _wire(axes, (5.45, meet + 0.25), (5.45, belt - 0.25))
     _point(axes, 5.45, belt, "+")
-    _say(axes, 3.25, belt + 0.22, f"f∗C = {v['forget_gate'] * before['cell_state']:+.3f}", ha="left", size=8)
+    _write(axes, 3.25, belt + 0.22, f"f∗C = {v['forget_gate'] * before['cell_state']:+.3f}", ha="left", size=8)
     tanh = 9.7
     _wire(axes, (tanh, belt), (tanh, 4.85))
     _point(axes, tanh, 4.6, "tanh", radius=0.34)
     _wire(axes, (tanh, 4.28), (tanh, 3.55))
-    _say(axes, tanh + 0.1, 3.8, f"{math.tanh(v['cell_state']):+.3f}", ha="left", size=8)
+    _write(axes, tanh + 0.1, 3.8, f"{math.tanh(v['cell_state']):+.3f}", ha="left", size=8)
     _point(axes, tanh, 3.3, "×")
     _wire(axes, (8.45, 3.3), (tanh - 0.25, 3.3))
     out = v["hidden_state"]
     _wire(axes, (tanh, 3.05), (tanh, low), head=False)
     _wire(axes, (tanh, low), (11.9, low))
-    _say(axes, 11.95, low + 0.2, rf"$S_t$ = {out:+.3f}", ha="right")
-    _say(axes, 11.95, low - 0.4, f"({say('hidden_state', language)})", ha="right", size=8)
+    _write(axes, 11.95, low + 0.2, rf"$S_t$ = {out:+.3f}", ha="right")
+    _write(axes, 11.95, low - 0.4, f"({say('hidden_state', language)})", ha="right", size=8)
 
 
 def _rnn(axes: Axes, step: CellStep, language: Language) -> None:
@@ -107,27 +111,29 @@ def _rnn(axes: Axes, step: CellStep, language: Language) -> None:
     _wire(axes, (x, low), (x, 3.3))
     _layer(axes, x, 3.6, "tanh")
     name = "hidden_state"
-    _say(axes, x + 0.2, 2.85, f"z = {step.from_input[name] + step.from_state[name] + step.bias[name]:+.3f}", ha="left")
+    _write(
+        axes, x + 0.2, 2.85, f"z = {step.from_input[name] + step.from_state[name] + step.bias[name]:+.3f}", ha="left"
+    )
     _wire(axes, (x, 3.9), (x, 4.8), head=False)
     _wire(axes, (x, 4.8), (11.9, 4.8))
-    _say(axes, 11.95, 5.0, rf"$S_t$ = {step.values[name]:+.3f}", ha="right")
-    _say(axes, 11.95, 4.4, f"({say(name, language)})", ha="right", size=8)
+    _write(axes, 11.95, 5.0, rf"$S_t$ = {step.values[name]:+.3f}", ha="right")
+    _write(axes, 11.95, 4.4, f"({say(name, language)})", ha="right", size=8)
 
 
 def _inputs(axes: Axes, step: CellStep, low: float) -> None:
     """x_t from below, S_{t-1} from the left, and what each adds to every z."""
-    _say(axes, 0.15, low + 0.2, rf"$S_{{t-1}}$ = {step.previous['hidden_state']:+.3f}", ha="left")
+    _write(axes, 0.15, low + 0.2, rf"$S_{{t-1}}$ = {step.previous['hidden_state']:+.3f}", ha="left")
     _wire(axes, (2.4, 0.15), (2.4, low), head=False)
     axes.add_patch(Circle((2.4, -0.2), 0.34, fc="white", ec=_WIRE))
-    _say(axes, 2.4, -0.2, "$x_t$", ha="center", va="center")
-    _say(axes, 2.9, -0.2, f"“{visible(step.token)}”", ha="left", va="center", size=13)
+    _write(axes, 2.4, -0.2, "$x_t$", ha="center", va="center")
+    _write(axes, 2.9, -0.2, f"“{visible(step.token, _WORD)}”", ha="left", va="center", size=13)
     shares = [(g[2], g[0]) for g in _GATES if g[0] in step.from_input] or [("S", "hidden_state")]
     for line, (what, part) in enumerate(
         (("$U x_t$", step.from_input), ("$W S_{t-1}$", step.from_state), ("$b$", step.bias))
     ):
         numbers = "   ".join(f"{letter} {part[name]:+.2f}" for letter, name in shares)
-        _say(axes, 4.2, 0.75 - line * 0.5, what, ha="left", va="center")
-        _say(axes, 5.5, 0.75 - line * 0.5, numbers, ha="left", va="center", size=9)
+        _write(axes, 4.2, 0.75 - line * 0.5, what, ha="left", va="center")
+        _write(axes, 5.5, 0.75 - line * 0.5, numbers, ha="left", va="center", size=9)
 
 
 def _wire(
@@ -145,15 +151,15 @@ def _layer(axes: Axes, x: float, y: float, words: str) -> None:
     axes.add_patch(
         FancyBboxPatch((x - 0.36, y - 0.25), 0.72, 0.5, boxstyle="square,pad=0", fc=_YELLOW, ec=_WIRE, zorder=2)
     )
-    _say(axes, x, y, words, ha="center", va="center")
+    _write(axes, x, y, words, ha="center", va="center")
 
 
 def _point(axes: Axes, x: float, y: float, words: str, radius: float = 0.26) -> None:
     axes.add_patch(Circle((x, y), radius, fc=_PINK, ec=_WIRE, zorder=2))
-    _say(axes, x, y, words, ha="center", va="center", size=11 if len(words) == 1 else 8)
+    _write(axes, x, y, words, ha="center", va="center", size=11 if len(words) == 1 else 8)
 
 
-def _say(
+def _write(
     axes: Axes, x: float, y: float, words: str, ha: str, va: str = "baseline", size: int = 10, back: bool = False
 ) -> None:
     box = {"facecolor": _GREEN, "edgecolor": "none", "pad": 0.5} if back else None

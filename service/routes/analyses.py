@@ -72,7 +72,7 @@ async def attribute(request: Request, name: str) -> Response:
     analyst, texts = Analyst(predictor), await work.prepare(state, predictor, asked.texts)
     options = Options(asked.permutations, asked.wanted_error)
     question = Question(asked.target, asked.timestep, asked.method or analyst.default_method, options)
-    price = sum(_price(predictor, t, question) for t in texts)
+    price = sum(attribution_price(predictor, t, question) for t in texts)
 
     def compute() -> list[Attribution]:
         return [analyst.attribute(t, question) for t in texts]
@@ -133,7 +133,7 @@ async def compare_models(request: Request) -> Response:
         analyst = Analyst(predictor)
         (text,) = await work.prepare(state, predictor, [asked.input])
         question = Question(None, len(text) - 1 if predictor.is_tagger else None, method)  # NER: the last tag
-        price = _price(predictor, text, question) + (1 + _BACKWARD) * len(text)
+        price = attribution_price(predictor, text, question) + (1 + _BACKWARD) * len(text)
         done = await work.on_model_thread(state, price, _comparison(analyst, text, question))
         answer, fade, found = done.value
         out.append(
@@ -201,7 +201,7 @@ def _comparison(
     return lambda: (analyst.predictor.run([text])[0], analyst.fading(text), analyst.attribute(text, question))
 
 
-def _price(predictor: Predictor, text: Prepared, question: Question) -> int:
+def attribution_price(predictor: Predictor, text: Prepared, question: Question) -> int:
     """Tokens read for an attribution.
 
     Raises: OptionError for an unknown method, or options that it does not take.

@@ -18,8 +18,6 @@ _REQUESTS: tuple[type[BaseModel], ...] = tuple(
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, schemas.StrictRequest) and kind.__name__.endswith("Request")
 )
-# fields whose values a table of the library closes, which the wire does not know
-_CLOSED = {(schema, "method"): list(METHODS) for schema in ("AttributeRequest", "CompareModelsRequest")}
 _STATUSES = {
     400: "malformed JSON",
     404: "no such model",
@@ -65,10 +63,23 @@ def install(app: FastAPI) -> None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             wanted = [(schema, "validation") for schema in _REQUESTS] + [(schemas.Problem, "serialization")]
             _, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-            for (schema, field), values in _CLOSED.items():
-                definitions["$defs"][schema]["properties"][field]["anyOf"][0]["enum"] = values
+            for (schema, field), values in _closed_fields().items():
+                described = definitions["$defs"][schema]["properties"][field]
+                described.get("anyOf", [described])[0]["enum"] = values
             document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _closed_fields() -> dict[tuple[str, str], list[str]]:
+    """(schema, field) -> its values, where a table that the wire does not know closes them."""
+    from ..pictures.views import VIEWS  # imports matplotlib, which no other start of the server waits for
+
+    methods = list(METHODS)
+    return {
+        ("AttributeRequest", "method"): methods,
+        ("CompareModelsRequest", "method"): methods,
+        ("RenderRequest", "view"): list(VIEWS),
+    }

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 from .schemas import EntityOut, Index, InputsRequest, LabelScore, SelectionOut, StrictRequest, Timesteps, TokenOut
 
 Measure = Literal["retention", "mass", "gradient_norm"]
-View = Literal["highlight", "gates", "memory", "attribution", "fading", "saturation", "cell"]
 
 
 class Window(StrictRequest):
@@ -73,7 +72,7 @@ class TopRequest(InputsRequest):
 
 class RenderRequest(StrictRequest):
     input: str
-    view: View
+    view: str
     layer: Index | None = None
     direction: str | None = None
     target: str | None = None

@@ -207,7 +207,7 @@ def test_every_view_is_drawn_in_both_languages(
 
 
 def test_a_picture_of_what_is_not_there_is_refused(server: httpx.Client) -> None:
-    for body, says in (({"view": "memory"}, "hidden_state"), ({"view": "saturation"}, "hidden_state"), ({"view": "cell"}, "timestep"),
+    for body, says in (({"view": "memory"}, "use fading, highlight"), ({"view": "saturation"}, "no gates"), ({"view": "cell"}, "timestep"),
                        ({"view": "fading", "layer": 0}, "layer"), ({"view": "cell", "timestep": 99}, "99"), ({"view": "gates", "units": [99]}, "99")):  # fmt: skip
         refused(server, "models/tiny-zh-rnn/render", says, input=TEXT, **body)
     response = server.post(

@@ -1,0 +1,202 @@
+"""`python -m lecture.explanations --data DIR`: which attribution method finds the tokens that matter, on every model.
+
+Writes `docs/explanations.md` with its pictures, `docs/explanations.json`, which a test holds the defaults against, and
+each model's default method into its manifest. DIR holds, for each family of models, FAMILY/dev.jsonl or FAMILY/dev.bio.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from models.analysis.faithfulness import CURVE, EXHAUSTIVE_TOKENS
+from models.analysis.method_reports import (
+    BEST,
+    LONG,
+    RANDOM,
+    MethodReport,
+    chosen_default,
+    method_reports,
+    methods_for,
+    sample,
+)
+from models.analysis.methods import METHODS
+from models.analysis.subject import TextRuns
+from models.checkpoint.checkpoint import MANIFEST, load_checkpoint
+from models.inference.predictor import Predictor
+from models.training.data import read_rows
+from service.pictures import canvas
+
+from .markdown import table
+
+SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
+_SHORTEST = 6  # tokens of those
+_TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """One model: its reports over long texts and over short ones, where every subset was read as well."""
+
+    model: str
+    weights_sha256: str
+    default: str
+    reports: list[MethodReport]
+    short: list[MethodReport]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lecture.explanations", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where each family's dev file is")
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="the models (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="where the page goes (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="measure these anew and keep the others' figures")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    stored = options.out / "explanations.json"
+    kept = {} if not options.only else {row["model"]: row for row in json.loads(stored.read_text("utf-8"))["models"]}
+    rows: list[dict[str, Any]] = []
+    for folder in sorted(path.parent for path in options.weights.glob(f"*/{MANIFEST}")):
+        if options.only and folder.name not in options.only:
+            rows.append(kept[folder.name])
+        else:
+            rows.append(asdict(measured(folder, options.data)))
+            set_default(folder, rows[-1]["default"])
+    stored.write_text(json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    write(rows, options.out)
+
+
+def measured(folder: Path, data: Path) -> ModelReport:
+    """Every method on one shipped model."""
+    predictor = Predictor(load_checkpoint(folder), torch.device("cpu"))
+    manifest = predictor.checkpoint.manifest
+    file = next(path for path in sorted((data / family(folder.name)).glob("dev.*")))
+    texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, file)]
+    runs = [TextRuns(predictor.runner, text.tokens, text.ids) for text in texts]
+    long = [runs[n] for n in sample([len(r) for r in runs])]
+    short = [r for r in runs if _SHORTEST <= len(r) <= EXHAUSTIVE_TOKENS][:SHORT_TEXTS]
+    methods = methods_for(manifest.cell)
+    if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
+        methods = [name for name in methods if name in _TAGGER_METHODS]
+    with torch.inference_mode():
+        reports = method_reports(long, methods, progress_of(folder.name))
+        exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
+    return ModelReport(folder.name, predictor.checkpoint.weights_sha256, chosen_default(reports), reports, exhaustive)
+
+
+def family(model: str) -> str:
+    return model.rsplit("-", 1)[0]
+
+
+def progress_of(name: str) -> Any:
+    def shown(items: Iterable[TextRuns], total: int, what: str) -> Iterable[TextRuns]:
+        slow = 0.5 if sys.stderr.isatty() else 30
+        bar: Iterable[TextRuns] = tqdm(items, desc=name, total=total, unit=what, mininterval=slow)
+        return bar
+
+    return shown
+
+
+def set_default(folder: Path, method: str) -> None:
+    """Into the manifest, whose other fields stay as they stand."""
+    path = folder / MANIFEST
+    fields = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**fields, "default_attribution": method}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def write(rows: Sequence[dict[str, Any]], out: Path) -> None:
+    """The page from the stored rows."""
+    pictures = out / "explanations"
+    pictures.mkdir(parents=True, exist_ok=True)
+    classifiers = [row for row in rows if row["short"]]
+    (pictures / "curves.png").write_bytes(canvas.write(curves(classifiers), "image/png"))
+    fields = {
+        "defaults": table(("model", "default"), [(row["model"], f"`{row['default']}`") for row in rows]),
+        "methods": table(
+            ("method", "cells", "adds up", "what it is"),
+            [(f"`{m.name}`", ", ".join(m.cells), "yes" if m.adds_up else "no", m.help["en"]) for m in METHODS.values()],
+        ),
+        "tables": "\n\n".join(f"### {row['model']}\n\n{_table(row['reports'], row['default'])}" for row in rows),
+        "short": "\n\n".join(f"### {row['model']}\n\n{_table(row['short'], row['default'])}" for row in classifiers),
+    }
+    template = Template(Path(__file__).with_name("explanations.template.md").read_text("utf-8"))
+    (out / "explanations.md").write_text(template.substitute(fields).rstrip() + "\n", "utf-8")
+
+
+def curves(rows: Sequence[dict[str, Any]]) -> Figure:
+    """The margin as tokens are left out, the highest ranked first, of each method on each classifier."""
+    columns = 3
+    figure = canvas.new(3.6 * columns, 3.0 * -(-len(rows) // columns) + 0.6)
+    panels = figure.subplots(-(-len(rows) // columns), columns, squeeze=False, sharex=True).ravel()
+    names = [*METHODS, RANDOM]
+    colours = dict(
+        zip(
+            names,
+            (
+                canvas.BLUE,
+                canvas.GREEN,
+                canvas.PURPLE,
+                canvas.ORANGE,
+                canvas.VERMILION,
+                "#56B4E9",
+                "#000000",
+                canvas.GREY,
+            ),
+            strict=True,
+        )
+    )
+    for axes, row in zip(panels, rows, strict=False):
+        for report in row["reports"]:
+            style = ":" if report["method"] == RANDOM else "-"
+            axes.plot(
+                [100 * k for k in CURVE],
+                report["deletion"],
+                style,
+                color=colours[report["method"]],
+                linewidth=1.3,
+                label=report["method"],
+            )
+        axes.axhline(0, color=canvas.GREY, linewidth=0.6)
+        axes.set_title(row["model"], fontsize=10, loc="left")
+        axes.set_xlabel("tokens left out, %, highest ranked first", fontsize=8)
+        axes.set_ylabel("margin, logits", fontsize=8)
+    for axes in panels[len(rows) :]:
+        axes.axis("off")
+    handles = {
+        line.get_label(): line for axes in panels for line in axes.lines if not str(line.get_label()).startswith("_")
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _table(reports: Sequence[dict[str, Any]], default: str) -> str:
+    """The most comprehensive first; the default in bold."""
+    rows = []
+    for r in sorted(reports, key=lambda r: -r["comprehensiveness"]):
+        name = {RANDOM: "random", BEST: "best subset of all"}.get(r["method"], f"`{r['method']}`")
+        inflation = (
+            "" if r["inflation_median"] is None else f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"
+        )
+        cost = "" if r["predictions"] is None else f"{r['predictions']:.0f}, {r['predictions_long']:.0f}"
+        figures = (f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}")
+        rows.append((f"**{name}**" if r["method"] == default else name, *figures, inflation, cost))
+    heads = (
+        "method",
+        "comprehensiveness",
+        "sufficiency",
+        "inflation, median (largest)",
+        f"predictions, of {LONG} tokens",
+    )
+    return f"{reports[0]['texts']} texts\n\n{table(heads, rows)}"
+
+
+if __name__ == "__main__":
+    main()
