@@ -66,7 +66,7 @@ def _memory(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure
 
 def _attribution(analyst: Analyst, text: Prepared, view: View) -> Callable[[], Figure]:
     a = analyst.attribute(text, Question(view.target, view.timestep))
-    window = (view.timesteps or Timesteps(max(0, len(text) - WIDEST))).of(len(text))
+    window = (view.timesteps or Timesteps(max(0, len(text) - WIDEST))).indices(len(text))
     title = f"{_name(analyst)}, {say('target', view.language)} {analyst.outputs[a.output.index]}, logit {a.logit:+.3f}"
     shown, tokens = a.contributions[list(window)], [text.tokens[t].text for t in window]
     return lambda: curves.attribution(shown, tokens, a.bias, title, view.language, window[0])

@@ -86,8 +86,8 @@ def test_directions_side_by_side_say_what_they_say_in_turn(
     monkeypatch.setattr("models.runtime.cpu.fused._WORTH_A_THREAD", 0)
     predictor, runner = fused(folder, threads=2)
     together = predictor.predict(texts, Inspection())
-    assert runner._beside is not None
-    assert runner._beside._threads
+    assert runner._second_thread is not None
+    assert runner._second_thread._threads
     for a, b in zip(together, in_turn, strict=True):
         assert np.array_equal(a.logits, b.logits)
         assert a.inside is not None
