@@ -1,4 +1,4 @@
-"""The fused recurrence beside its peers on one core: `python -m bench kernels`.
+"""The fused recurrence compared with its peers on one core: `python -m bench kernels`.
 
 `python -m bench.kernels` prints its results as JSON, so that it can run in the environment that has ONNX Runtime.
 """

@@ -159,7 +159,7 @@ class Connection:
     """One blocking connection, the cheapest client; one request at a time."""
 
     def __init__(self, host: str, port: int, timeout_s: float = 60.0) -> None:
-        """Raises: OSError where nobody listens."""
+        """Raises: OSError where no server listens."""
         self._socket = socket.create_connection((host, port), timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray(1 << 19)  # reused: allocating memory for each answer would be timed too

@@ -62,8 +62,8 @@ class Verdict:
 
 
 def _lstm(layers: int, directions: int, tokens: int | None = None, texts: int | None = None) -> Callable[[Case], bool]:
-    wanted = {"cell": "lstm", "layers": layers, "directions": directions, "tokens": tokens, "texts": texts}
-    return lambda case: all(case[name] == value for name, value in wanted.items() if value is not None)
+    required = {"cell": "lstm", "layers": layers, "directions": directions, "tokens": tokens, "texts": texts}
+    return lambda case: all(case[name] == value for name, value in required.items() if value is not None)
 
 
 LSTM, RNN = LIBRARY["lstm"], LIBRARY["rnn"]

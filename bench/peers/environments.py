@@ -22,9 +22,9 @@ def ensure(peer: str) -> Path:
 
     Raises: InstallFailed.
     """
-    folder, wanted = BUILD / peer, (REQUIREMENTS / f"{peer}.txt").read_text()
-    python, made = folder / "bin" / "python", folder / _MADE
-    if python.exists() and made.exists() and made.read_text() == wanted:
+    folder, requirements = BUILD / peer, (REQUIREMENTS / f"{peer}.txt").read_text()
+    python, made_from = folder / "bin" / "python", folder / _MADE
+    if python.exists() and made_from.exists() and made_from.read_text() == requirements:
         return python
     BUILD.mkdir(parents=True, exist_ok=True)
     log = BUILD / f"{peer}.log"
@@ -35,7 +35,7 @@ def ensure(peer: str) -> Path:
             done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT)  # noqa: S603  # pip, by its path
             if done.returncode:
                 raise InstallFailed(f"{peer} could not be installed ({step} failed): read {log} and run it again")
-    made.write_text(wanted)
+    made_from.write_text(requirements)
     return python
 
 

@@ -1,6 +1,6 @@
 """The stack of recurrences: layers x directions, each layer reading the one below.
 
-torch.nn.LSTM gives the states of its top layer alone, so the stack is made of one-layer recurrences.
+torch.nn.LSTM returns only the states of its top layer, so the stack is made of one-layer recurrences.
 """
 
 from collections.abc import Sequence

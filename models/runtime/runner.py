@@ -28,7 +28,7 @@ class Runner(Protocol):
 
     @property
     def kernel(self) -> str:
-        """The kernel's name, as it stands in certificates."""
+        """The kernel's name, as written in certificates."""
 
     @property
     def precision(self) -> Precision:

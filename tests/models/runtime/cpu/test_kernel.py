@@ -55,10 +55,10 @@ def run(
     order, last = torch.argsort(n, descending=True, stable=True), torch.empty(batch, units)
     kernel.recur(gates, reverse, n, order, hh, pre, out, recorded, state, last)
     names = ["input_gate", "forget_gate", "cell_gate", "output_gate", "cell_state", "z_i", "z_f", "z_g", "z_o"]
-    found = {"hidden_state": out}
+    result = {"hidden_state": out}
     if recorded is not None:
-        found |= dict(zip(names if gates == 4 else ["z"], recorded, strict=True))
-    return found | ({"last": last} if gates == 4 else {})
+        result |= dict(zip(names if gates == 4 else ["z"], recorded, strict=True))
+    return result | ({"last": last} if gates == 4 else {})
 
 
 def as_bfloat16(x: Tensor) -> Tensor:
@@ -89,12 +89,12 @@ def test_states_and_gates_equal_the_step_loop(kernel: Kernel, cell: str, reverse
     lengths = [9, 1, 12, 7, 12, 2, 3, 11]
     w = weights_of(CELLS[cell], units, 6, units)
     x = torch.randn(len(lengths), max(lengths), 6, generator=torch.Generator().manual_seed(1))
-    found = run(kernel, w, x, lengths, reverse)
+    result = run(kernel, w, x, lengths, reverse)
     for b, n in enumerate(lengths):
         for name, exact in step_loop(w, x[b], n, reverse).items():
-            assert (found[name][b, :n] - exact).abs().max() < 1e-5, name
-        for name in set(found) - {"last"}:
-            assert not found[name][b, n:].any(), f"{name} is not zero in padding"
+            assert (result[name][b, :n] - exact).abs().max() < 1e-5, name
+        for name in set(result) - {"last"}:
+            assert not result[name][b, n:].any(), f"{name} is not zero in padding"
 
 
 @each_kernel
@@ -102,9 +102,9 @@ def test_states_and_gates_equal_the_step_loop(kernel: Kernel, cell: str, reverse
 def test_ten_thousand_steps_stay_exact(kernel: Kernel, cell: str) -> None:
     w = weights_of(CELLS[cell], 24, 3)
     x = torch.randn(1, 10_000, 3, generator=torch.Generator().manual_seed(2))
-    found = run(kernel, w, x, [10_000])
+    result = run(kernel, w, x, [10_000])
     for name, exact in step_loop(w, x[0], 10_000, False).items():
-        assert (found[name][0] - exact).abs().max() < 1e-5
+        assert (result[name][0] - exact).abs().max() < 1e-5
 
 
 @each_kernel
@@ -133,7 +133,7 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, precision: 
     )
     x, h = torch.randn(1, 1, depth, generator=random) * size, torch.rand(1, units, generator=random) * 2 - 1
     c = torch.randn(1, units, generator=random) * min(size, 100.0)
-    found = run(kernel, w, x, [1], state=(h, c if gates == 4 else None), precision=precision)
+    result = run(kernel, w, x, [1], state=(h, c if gates == 4 else None), precision=precision)
     if precision == "bfloat16":
         x, h = as_bfloat16(x), as_bfloat16(h)
         w = CellWeights(as_bfloat16(w.weight_ih), as_bfloat16(w.weight_hh), w.bias_ih, w.bias_hh)
@@ -146,12 +146,12 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, precision: 
         carried = s * (c.abs().double() / 8).clamp(min=1.0)
         state_bound = 2e-6 * torch.clamp(torch.maximum(step["cell_state"].abs(), carried), min=1.0)
         gate_bound = 2e-6 * s.clamp(min=1.0)
-        assert torch.equal(found["last"], found["cell_state"][0])
+        assert torch.equal(result["last"], result["cell_state"][0])
     else:
         step, state_bound = {"hidden_state": rnn_step(wide, h.double(), exact)}, 2e-6 * s.clamp(min=1.0)
     for name, value in step.items():
         bound = gate_bound if name.endswith("gate") else state_bound
-        assert ((found[name][0] - value).abs() <= bound).all(), name
+        assert ((result[name][0] - value).abs() <= bound).all(), name
 
 
 @each_kernel
@@ -170,9 +170,9 @@ def test_a_texts_values_are_bitwise_independent_of_its_batch(
         lengths = [int(n) for n in random.integers(1, 38, companions)]
         place = int(random.integers(0, companions + 1))
         x = torch.cat([others[:place], torch.nn.functional.pad(text, (0, 0, 0, 7)), others[place:]])
-        found = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse, precision=precision)
+        result = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse, precision=precision)
         for name, values in alone.items():
-            in_batch = found[name][place] if name == "last" else found[name][place, :30]
+            in_batch = result[name][place] if name == "last" else result[name][place, :30]
             assert torch.equal(in_batch, values[0]), name
 
 
@@ -229,10 +229,10 @@ def test_bfloat16_stays_near_the_float64_loop(kernel: Kernel, cell: str, units: 
     lengths = [40, 7]
     w = weights_of(CELLS[cell], units, 6, units)
     x = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(1))
-    found = run(kernel, w, x, lengths, precision="bfloat16")
+    result = run(kernel, w, x, lengths, precision="bfloat16")
     for b, n in enumerate(lengths):
         for name, exact in step_loop(w, x[b], n, False).items():
-            assert 1e-7 < (found[name][b, :n] - exact).abs().max() < 5e-2, name
+            assert 1e-7 < (result[name][b, :n] - exact).abs().max() < 5e-2, name
 
 
 @each_kernel
