@@ -1,7 +1,7 @@
-"""Builds the fused recurrence where there is a C++ compiler; without one all works, by torch's kernels.
+"""Builds the fused recurrence where there is a C++ compiler; without one everything works on torch's kernels.
 
-One library of plain C, loaded by ctypes: it knows neither Python's ABI nor torch's. The same source is compiled once
-for each target, and the best that the machine has is chosen at run time.
+One library with a C interface, loaded by ctypes: it depends on the ABI of neither Python nor torch. The same source is
+compiled once for each target, and the best target that the machine can run is chosen at run time.
 """
 
 import os
@@ -10,7 +10,7 @@ import platform
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-HERE = "models/runtime/cpu/kernel"
+KERNEL = "models/runtime/cpu/kernel"
 FLAGS = [
     "-std=c++17",
     "-O3",
@@ -27,9 +27,7 @@ if X86:
     TARGETS["avx2"] = ["-mavx2", "-mfma"]
     TARGETS["avx512"] = ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]
     TARGETS["avx512bf16"] = [*TARGETS["avx512"], "-mavx512bf16"]
-SANITIZE = os.environ.get(
-    "GATESCOPE_SANITIZE", ""
-)  # address,undefined: what the tests of the kernel are also run under
+SANITIZE = os.environ.get("GATESCOPE_SANITIZE", "")  # address,undefined in the tests of the kernel
 
 
 class BuildKernel(build_ext):
@@ -39,17 +37,17 @@ class BuildKernel(build_ext):
     def build_extension(self, ext: Extension) -> None:
         flags = [*FLAGS, *([f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"] if SANITIZE else [])]
         objects = []
-        for target, its in TARGETS.items():
+        for target, target_flags in TARGETS.items():
             objects += self.compiler.compile(
-                [f"{HERE}/kernel.cpp"],
+                [f"{KERNEL}/kernel.cpp"],
                 os.path.join(self.build_temp, target),
                 [("TARGET", target)],
                 depends=ext.depends,
-                extra_postargs=[*flags, *its],
+                extra_postargs=[*flags, *target_flags],
             )
         macros = [("HAS_X86", "1")] if X86 else []
         objects += self.compiler.compile(
-            [f"{HERE}/targets.cpp"], self.build_temp, macros, depends=ext.depends, extra_postargs=flags
+            [f"{KERNEL}/targets.cpp"], self.build_temp, macros, depends=ext.depends, extra_postargs=flags
         )
         link = [f"-fsanitize={SANITIZE}"] if SANITIZE else ["-Wl,--as-needed"]
         self.compiler.link_shared_object(
@@ -61,8 +59,8 @@ setup(
     ext_modules=[
         Extension(
             "models.runtime.cpu.kernel.recurrence",
-            sources=[f"{HERE}/kernel.cpp", f"{HERE}/targets.cpp"],
-            depends=[f"{HERE}/kernel.h", f"{HERE}/check.hpp"],
+            sources=[f"{KERNEL}/kernel.cpp", f"{KERNEL}/targets.cpp"],
+            depends=[f"{KERNEL}/kernel.h", f"{KERNEL}/check.hpp"],
             optional=True,
         )
     ],

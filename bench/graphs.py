@@ -1,7 +1,7 @@
-"""ONNX Runtime among the contenders: the graph made by hand, so that nothing an exporter adds is timed.
+"""ONNX Runtime as a contender: the graph is built by hand, so that no exporter's extra nodes are timed.
 
-A Gather for each feature, a Concat, and one RNN or LSTM node a layer. ONNX has its gates in the order i, o, f, c and
-time as the first axis: the ids are turned before the clock starts.
+A Gather for each feature, a Concat, and one RNN or LSTM node for each layer. ONNX orders gates as i, o, f, c and has
+time as the first axis: ids are transposed before timing.
 """
 
 import importlib.util
@@ -15,12 +15,12 @@ from torch import Tensor
 from .contenders import Batch, Contender, Field, Network, weights
 
 FLOAT, INT8 = "ONNX Runtime", "ONNX Runtime int8"
-OPSET, IR_VERSION = 17, 8  # what every ONNX Runtime of the last years reads
+OPSET, IR_VERSION = 17, 8  # supported by every recent ONNX Runtime
 ABSENT = "onnx and onnxruntime are not in this environment: `python -m bench kernels` makes one that has them"
 
 
 def with_onnx(field: Field, network: Network) -> Field:
-    """The field, and ONNX Runtime in float32 and dynamically quantised; or the sentences that say why not."""
+    """The field, plus ONNX Runtime in float32 and dynamically quantised, or the reasons why they are left out."""
     added, left_out = onnx_runtime(network)
     return Field((*field.contenders, *added), {**field.left_out, **left_out}, field.looked_up)
 
@@ -29,8 +29,8 @@ def onnx_runtime(network: Network) -> tuple[list[Contender], dict[str, str]]:
     if importlib.util.find_spec("onnxruntime") is None:
         return [], dict.fromkeys((FLOAT, INT8), ABSENT)
     if any(f.kind not in ("token", "bigram", "shape") for f in network.architecture.features):
-        said = "ONNX has no embedding bag, which a token of several subwords needs"
-        return [], dict.fromkeys((FLOAT, INT8), said)
+        reason = "ONNX has no embedding bag, which a token of several subwords needs"
+        return [], dict.fromkeys((FLOAT, INT8), reason)
     model = graph(network)
     added = [contender(FLOAT, network, model.SerializeToString(), exact=True)]
     if network.architecture.cell == "rnn":
@@ -46,14 +46,14 @@ def contender(name: str, network: Network, model: bytes, exact: bool) -> Contend
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def ready(batch: Batch) -> dict[str, Any]:
+    def prepare(batch: Batch) -> dict[str, Any]:
         return {kind: ids[:, :, 0].T.contiguous().numpy() for kind, ids in batch.ids.items()}
 
-    def top(answer: list[Any]) -> Tensor:
-        states = torch.from_numpy(answer[0])  # [time, direction, batch, unit]
+    def top(output: list[Any]) -> Tensor:
+        states = torch.from_numpy(output[0])  # [time, direction, batch, unit]
         return states.permute(2, 0, 1, 3).flatten(2)
 
-    return Contender(name, lambda feed: session.run(None, feed), top, exact=exact, ready=ready)
+    return Contender(name, lambda feed: session.run(None, feed), top, exact=exact, prepare=prepare)
 
 
 def graph(network: Network) -> Any:
@@ -73,8 +73,9 @@ def graph(network: Network) -> Any:
     ids = [helper.make_tensor_value_info(k, TensorProto.INT64, ["time", "batch"]) for k in kinds]
     shape = ["time", len(a.directions), "batch", a.units]
     out = helper.make_tensor_value_info(f"y{a.layers - 1}", TensorProto.FLOAT, shape)
-    made = helper.make_graph(nodes, "encoder", ids, [out], [tensor(name, of) for name, of in tensors.items()])
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    initialisers = [tensor(name, values) for name, values in tensors.items()]
+    encoder = helper.make_graph(nodes, "encoder", ids, [out], initialisers)
+    return helper.make_model(encoder, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
 def layer_nodes(network: Network, layer: int) -> list[Any]:
@@ -91,7 +92,7 @@ def layer_nodes(network: Network, layer: int) -> list[Any]:
 
 
 def stored(network: Network, layer: int) -> dict[str, Tensor]:
-    """A layer's weights with the gates in ONNX's order, directions stacked."""
+    """A layer's weights with gates in ONNX's order and directions stacked."""
     a = network.architecture
 
     def ordered(weight: Tensor) -> Tensor:
@@ -100,22 +101,22 @@ def stored(network: Network, layer: int) -> dict[str, Tensor]:
         i, f, g, o = weight.chunk(4)
         return torch.cat([i, o, f, g])
 
-    its = [weights(network, layer, d) for d in a.directions]
+    by_direction = [weights(network, layer, d) for d in a.directions]
     return {
-        f"W{layer}": torch.stack([ordered(w.weight_ih) for w in its]),
-        f"R{layer}": torch.stack([ordered(w.weight_hh) for w in its]),
-        f"B{layer}": torch.stack([torch.cat([ordered(w.bias_ih), ordered(w.bias_hh)]) for w in its]),
+        f"W{layer}": torch.stack([ordered(w.weight_ih) for w in by_direction]),
+        f"R{layer}": torch.stack([ordered(w.weight_hh) for w in by_direction]),
+        f"B{layer}": torch.stack([torch.cat([ordered(w.bias_ih), ordered(w.bias_hh)]) for w in by_direction]),
     }
 
 
-def tensor(name: str, of: Tensor) -> Any:
+def tensor(name: str, values: Tensor) -> Any:
     from onnx import numpy_helper  # type: ignore[import-not-found, unused-ignore]
 
-    return numpy_helper.from_array(of.detach().contiguous().numpy(), name)
+    return numpy_helper.from_array(values.detach().contiguous().numpy(), name)
 
 
 def quantised(model: Any) -> bytes:
-    """By ONNX Runtime's own means: the LSTM's weights in int8 beforehand, its inputs as they come."""
+    """The model after ONNX Runtime's dynamic quantisation: LSTM weights in int8, inputs quantised at run time."""
     import onnx  # type: ignore[import-not-found, unused-ignore]
     from onnxruntime import quantization  # type: ignore[import-not-found, unused-ignore]
 

@@ -1,6 +1,6 @@
-"""How cost grows with the text, the batch, the units, the models, the clients and the answer: `python -m bench growth`.
+"""How cost grows with tokens, batch size, units, models, clients and answer size: `python -m bench growth`.
 
-Run as `python -m bench.growth --loaded N` it loads N models and prints what they take: memory is a process's own.
+`python -m bench.growth --loaded N` loads N models and prints their cost; memory is measured in a process of its own.
 """
 
 import argparse
@@ -35,14 +35,17 @@ from .texts import texts
 
 MODEL, GATES_MODEL, TOKENS = "zh-sentiment-lstm", "zh-sentiment-bilstm", 20
 STYLES = {
-    "json": Style(JSON), "base64": Style(JSON, "base64"), "safetensors": Style(SAFETENSORS), "npz": Style(NPZ),
-}  # fmt: skip
+    "json": Style(JSON),
+    "base64": Style(JSON, "base64"),
+    "safetensors": Style(SAFETENSORS),
+    "npz": Style(NPZ),
+}
 Points = Sequence[tuple[float, Spread]]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """At which values of x each curve is measured, and how often. clients empty: no server is started."""
+    """The values of x for each curve, and how often each is measured. clients empty: no server is started."""
 
     tokens: Sequence[int] = (1, 4, 16, 64, 256, 1024, 4096)
     batch: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -56,7 +59,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Bench:
-    """What every curve is measured with."""
+    """What all curves need: the models, the effort and the kernel."""
 
     weights: Path
     effort: Effort
@@ -68,11 +71,11 @@ class Bench:
 
     def fused(self, network: Network, tokens: int, texts: int, recording: Recording) -> Callable[[], object]:
         runner = looking_up(network, self.kernel)
-        given = batch(network, tokens, texts)
-        return lambda: runner.run(given.ids, given.lengths, recording)
+        drawn = batch(network, tokens, texts)
+        return lambda: runner.run(drawn.ids, drawn.lengths, recording)
 
     def timed(self, calls: Mapping[int, Callable[[], object]]) -> Points:
-        """Microseconds of CPU a call, for each x."""
+        """Microseconds of CPU for one call, for each x."""
         cpu = measure({str(x): call for x, call in calls.items()}, self.effort.rounds)[0]
         return [(x, cpu.spread(str(x)).times(1e6)) for x in calls]
 
@@ -80,7 +83,7 @@ class Bench:
 def run(weights: Path, effort: Effort, say: Say) -> dict[str, Any]:
     """The suite's part of the results."""
     curves: dict[str, Any] = {}
-    if effort.clients:  # first: the process keeps to one core from then on, and a server would inherit that
+    if effort.clients:  # first, because `one_core` below would also bind the servers to that core
         say("growth: clients")
         curves |= by_clients(effort)
     bench = Bench(weights, effort, one_core())
@@ -97,16 +100,15 @@ def run(weights: Path, effort: Effort, say: Say) -> dict[str, Any]:
 
 
 def curve(x: str, y: str, series: Mapping[str, Points]) -> dict[str, Any]:
-    """As it is stored: the points of each series with the exponent of its fit, where there are enough of them."""
-    told = {}
+    """A curve in the stored form: each series' points and, from three points on, its fit."""
+    stored = {}
     for name, points in series.items():
-        stored = [{"x": x, **spread.stored()} for x, spread in points]
         enough = len(points) >= 3
-        told[name] = {
-            "points": stored,
+        stored[name] = {
+            "points": [{"x": x, **spread.stored()} for x, spread in points],
             "fit": fit([(x, spread.median) for x, spread in points]).stored() if enough else None,
         }
-    return {"x": x, "y": y, "series": told}
+    return {"x": x, "y": y, "series": stored}
 
 
 def by_tokens(bench: Bench) -> dict[str, Any]:
@@ -126,27 +128,27 @@ def by_batch(bench: Bench) -> dict[str, Any]:
 
 
 def by_units(bench: Bench) -> dict[str, Any]:
-    made = {units: random(units)() for units in bench.effort.units}
+    networks = {units: random(units)() for units in bench.effort.units}
     series = {}
     for count, name in ((1, "1 text"), (32, "32 texts")):
-        calls = {units: bench.fused(network, TOKENS, count, "nothing") for units, network in made.items()}
+        calls = {units: bench.fused(network, TOKENS, count, "nothing") for units, network in networks.items()}
         series[name] = bench.timed(calls)
     return {"units": curve(f"hidden units, {TOKENS} tokens", "CPU µs", series)}
 
 
 def by_answer(bench: Bench) -> dict[str, Any]:
-    """From the text to the answer's bytes, all gates of it, in each of the forms."""
+    """From the text to the answer's bytes with every gate, in each of `STYLES`."""
     predictor = Predictor(load_checkpoint(bench.weights / GATES_MODEL), torch.device("cpu"))
     if isinstance(predictor.runner, FusedRunner):
         tabulate([predictor.runner], TABLE_BYTES)
     calls: dict[str, dict[int, Callable[[], object]]] = {name: {} for name in STYLES}
     for text in texts(predictor.vocabulary, "", list(bench.effort.answer_tokens), seed=1):
-        (said,) = predictor.predict([text], Inspection())
-        assert said.inside is not None
-        values = sum(v.size for v in said.inside.tensors.values())
+        (prediction,) = predictor.predict([text], Inspection())
+        assert prediction.inside is not None
+        values = sum(v.size for v in prediction.inside.tensors.values())
         for name, style in STYLES.items():
             calls[name][values] = inspected(predictor, text, style)
-    series = {name: bench.timed(its) for name, its in calls.items()}
+    series = {name: bench.timed(by_size) for name, by_size in calls.items()}
     return {"answer": curve("numbers in the answer", "CPU µs", series)}
 
 
@@ -155,55 +157,55 @@ def inspected(predictor: Predictor, text: str, style: Style) -> Callable[[], byt
 
 
 def by_models(bench: Bench) -> dict[str, Any]:
-    """Each number of models in a process of its own; tables have one budget for all, as in the server."""
-    memory, took = [], []
+    """Memory and time for each number of models, in its own process; all tables share one budget, as when served."""
+    memory, microseconds = [], []
     for count in bench.effort.loaded:
         command = [sys.executable, "-m", "bench.growth", "--loaded", str(count), "--weights", str(bench.weights)]
         done = subprocess.run([*command, "--rounds", str(bench.effort.rounds)], capture_output=True, text=True)  # noqa: S603
         if done.returncode != 0:
             raise SystemExit(f"{count} models could not be loaded: {done.stderr.strip().splitlines()[-1]}")
-        found = json.loads(done.stdout)
-        memory.append((count, Spread.of([found["resident_mb"]])))
-        took.append((count, Spread.of(found["microseconds"])))
+        measured = json.loads(done.stdout)
+        memory.append((count, Spread.from_values([measured["resident_mb"]])))
+        microseconds.append((count, Spread.from_values(measured["microseconds"])))
     return {
         "memory": curve("models loaded", "resident MB", {"resident": memory}),
-        "models": curve("models that take turns", f"CPU µs of {MODEL}'s prediction", {"prediction": took}),
+        "models": curve("models that take turns", f"CPU µs of {MODEL}'s prediction", {"prediction": microseconds}),
     }
 
 
 def by_clients(effort: Effort) -> dict[str, Any]:
-    """Requests a second of this service over HTTP, by how many clients wait for an answer at once."""
+    """Requests a second of this service over HTTP, for each number of clients that send requests at once."""
     series = [(n, requests_per_second(n, effort.rounds, effort.seconds)) for n in effort.clients]
     return {"clients": curve("clients at once", "requests a second", {"ours": series})}
 
 
 def loaded(weights: Path, count: int, rounds: int) -> dict[str, Any]:
-    """What so many models take: resident memory, and the first one's time while all take turns."""
+    """The cost of `count` models: resident memory, and the first model's time while all take turns."""
     one_core()
     names = sorted((p.parent.name for p in weights.glob("*/manifest.json")), key=lambda name: (name != MODEL, name))
     predictors = [Predictor(load_checkpoint(weights / name), torch.device("cpu")) for name in names[:count]]
     tabulate([p.runner for p in predictors if isinstance(p.runner, FusedRunner)], TABLE_BYTES)
     gc.collect()
-    asked = [
+    inputs = [
         texts(p.vocabulary, "" if p.checkpoint.manifest.language == "zh" else " ", [TOKENS], seed=2) for p in predictors
     ]
-    took = [_turns(predictors, asked) for _ in range(rounds + 1)]
-    return {"models": len(predictors), "resident_mb": resident_mb(), "microseconds": took[1:]}
+    microseconds = [_turns(predictors, inputs) for _ in range(rounds + 1)]
+    return {"models": len(predictors), "resident_mb": resident_mb(), "microseconds": microseconds[1:]}
 
 
-def _turns(predictors: Sequence[Predictor], asked: Sequence[list[str]], turns: int = 100) -> float:
-    """Microseconds of CPU of the first one's prediction, mean over the turns."""
+def _turns(predictors: Sequence[Predictor], inputs: Sequence[list[str]], turns: int = 100) -> float:
+    """Microseconds of CPU for the first model's prediction, the mean over the turns."""
     spent = 0.0
     for _ in range(turns):
-        for place, (predictor, of) in enumerate(zip(predictors, asked, strict=True)):
-            began = time.process_time()
-            predictor.predict(of)
-            spent += time.process_time() - began if place == 0 else 0.0
+        for place, (predictor, model_texts) in enumerate(zip(predictors, inputs, strict=True)):
+            start = time.process_time()
+            predictor.predict(model_texts)
+            spent += time.process_time() - start if place == 0 else 0.0
     return spent / turns * 1e6
 
 
 def resident_mb() -> float:
-    """Of this process, in 10^6 bytes, as Linux counts it."""
+    """This process's resident memory in 10^6 bytes, as Linux counts it."""
     status = Path("/proc/self/status").read_text("utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) * 1024 / 1e6
@@ -214,8 +216,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="the models (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="times that the prediction is timed (default: 5)")
     parser.add_argument("--loaded", type=int, required=True, help="how many models to load")
-    asked = parser.parse_args()
-    print(json.dumps(loaded(asked.weights, asked.loaded, asked.rounds)))
+    options = parser.parse_args()
+    print(json.dumps(loaded(options.weights, options.loaded, options.rounds)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// What one core can do at most: multiply-adds from registers, and reading a block of memory again and again.
+// The limits of one core: multiply-adds from registers, and reading the same block of memory repeatedly.
 #if defined(__AVX512F__)
 #define WIDTH 16
 #define SUMS 24  // of 32 registers
@@ -14,12 +14,12 @@ typedef float Vector __attribute__((vector_size(4 * WIDTH), aligned(4), may_alia
 
 extern "C" {
 
-// Floating-point operations that one turn of `multiply_add` does: a multiplication and an addition each.
+// Floating-point operations in one turn of `multiply_add`; a multiply-add counts as two.
 int operations() { return SUMS * WIDTH * 2; }
 
 float multiply_add(long turns, float x, float y) {
     Vector sum[SUMS];
-    for (int s = 0; s < SUMS; s++) sum[s] = Vector{} + static_cast<float>(s);  // alike, they would be computed once
+    for (int s = 0; s < SUMS; s++) sum[s] = Vector{} + static_cast<float>(s);  // different: the compiler would merge equal sums
     const Vector factor = Vector{} + x, added = Vector{} + y;
     for (long n = 0; n < turns; n++)
 #pragma GCC unroll 32

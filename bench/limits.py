@@ -1,7 +1,7 @@
-"""What one core of this machine can do at most, measured beside the kernels: multiply-adds, and reading from cache.
+"""The limits of one core of this machine, measured together with the kernels: multiply-adds, and reading from cache.
 
-At one text a step reads all of W_hh for as many multiply-adds as it has weights: reading bounds it. At 32 texts each
-weight that is read serves 32 times: the multiply-adds bound it.
+With one text a step reads all of W_hh and uses each weight once: reading is the limit. With 32 texts each weight is
+used 32 times: the multiply-adds are the limit.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-Wno-psabi", "-shared", 
 
 @dataclass(frozen=True)
 class Probe:
-    """One call's work, and how it is done: operations of `multiply_add`; `read` reads a block once for each turn."""
+    """How the limits are measured. operations: of one `multiply_add` call; `read(block, n)` reads a block n times."""
 
     how: str
     operations: float
@@ -32,7 +32,7 @@ class Probe:
 
 
 def limits(floats: Sequence[int], rounds: int, build: Path = BUILT) -> dict[str, object]:
-    """GF/s of multiply-adds, and GB/s of reading blocks of so many float32, each with its range over the rounds."""
+    """GF/s of multiply-adds, and GB/s of reading blocks of `floats` float32, each with its range over the rounds."""
     probe = compiled(build) or by_torch()
     blocks = {count: torch.rand(count) for count in floats}
     turns = {count: max(1, (1 << 24) // count) for count in floats}
@@ -42,7 +42,7 @@ def limits(floats: Sequence[int], rounds: int, build: Path = BUILT) -> dict[str,
     cpu = measure(calls, rounds)[0]
 
     def rate(name: str, work: float) -> dict[str, float]:
-        return Spread.of([work / seconds / 1e9 for seconds in cpu.seconds[name]]).stored()
+        return Spread.from_values([work / seconds / 1e9 for seconds in cpu.seconds[name]]).stored()
 
     return {
         "how": probe.how,
@@ -52,7 +52,7 @@ def limits(floats: Sequence[int], rounds: int, build: Path = BUILT) -> dict[str,
 
 
 def compiled(build: Path) -> Probe | None:
-    """Loops of a few lines in C++, for this very machine; None without a compiler."""
+    """Short loops in C++, compiled for this machine; None without a compiler."""
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         return None
@@ -73,7 +73,7 @@ def compiled(build: Path) -> Probe | None:
 
 
 def by_torch() -> Probe:
-    """A lower bound where nothing can be compiled: a large product, and sums over the block."""
+    """Lower bounds where nothing can be compiled: a large product, and sums over the block."""
     a, b, out = torch.rand(1024, 1024), torch.rand(1024, 1024), torch.empty(1024, 1024)
 
     def read(block: torch.Tensor, n: int) -> None:
@@ -84,11 +84,11 @@ def by_torch() -> Probe:
 
 
 def work(network: Network, looked_up: Sequence[str], tokens: int, texts: int) -> dict[str, float]:
-    """What the fused kernel has to do at least: operations of its products, bytes of W_hh that its steps read."""
+    """The least work of the fused kernel: operations of its products, bytes of W_hh that its steps read."""
     a = network.architecture
     gates, directions = 4 if a.cell == "lstm" else 1, len(a.directions)
     rows = gates * a.units * directions
-    rest = sum(f.dimension for f in a.features if f.kind not in looked_up)
-    inputs = rest + (a.layers - 1) * directions * a.units
+    projected = sum(f.dimension for f in a.features if f.kind not in looked_up)
+    inputs = projected + (a.layers - 1) * directions * a.units
     products = 2.0 * tokens * texts * rows * (inputs + a.layers * a.units)
     return {"operations": products, "recurrent_bytes": 4.0 * tokens * rows * a.units * a.layers}

@@ -1,7 +1,8 @@
-"""An HTTP/1.1 load: so many connections, each sends its next request when the last answer has come.
+"""An HTTP/1.1 load generator: each of its connections sends the next request when the last answer has arrived.
 
-Raw protocols on uvloop: the requests are made before the clock starts and of an answer only status and length are read,
-so that one core asks faster than one core answers. `Connection` asks one at a time and keeps the answers.
+Raw protocols on uvloop: requests are built before timing starts, and only status and length of an answer are read, so
+that one core sends faster than a server on one core answers. `Connection` sends one request at a time and returns the
+answers.
 """
 
 import asyncio
@@ -19,21 +20,24 @@ _LONGEST_HEAD = 1 << 13
 
 @dataclass(frozen=True)
 class Load:
-    """What came back within `seconds`."""
+    """The answers within `seconds`."""
 
     answered: int
-    failed: int  # of them: answers that were not 200; and connections that the server closed
-    sent: int  # in all, the warm-up too: beyond len(requests) they repeat
+    failed: int  # answers other than 200, and connections that the server closed
+    sent: int  # in total, with the warm-up; more than len(requests) means that requests were repeated
     seconds: float
     latencies: list[float]  # ms, sorted
-    client_cpu: float  # share of its core that the client was busy
+    client_cpu: float  # CPU time of the client per second, at most 1 on one core
 
     @property
     def per_second(self) -> float:
         return self.answered / self.seconds
 
     def percentile(self, share: float) -> float:
-        """Raises: ValueError where nothing was answered."""
+        """The latency in ms that this share of the answers does not exceed.
+
+        Raises: ValueError where nothing was answered.
+        """
         if not self.latencies:
             raise ValueError(f"nothing was answered within {self.seconds} s: read the server's log")
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
@@ -58,9 +62,9 @@ def load(
     seconds: float,
     pause_s: float = 0.0,
 ) -> Load:
-    """Requests are taken in order, and from the first one again only where all were sent.
+    """Sends the requests in order, and starts again from the first one when all were sent.
 
-    pause_s: of a connection between an answer and its next request, so that it samples what others load.
+    pause_s: pause of a connection between an answer and its next request, for a light load that samples latencies.
     """
     return uvloop.run(_load(host, port, requests, connections, warm_s, seconds, pause_s))
 
@@ -69,38 +73,40 @@ async def _load(
     host: str, port: int, requests: Sequence[bytes], connections: int, warm_s: float, seconds: float, pause_s: float
 ) -> Load:
     clock = _Clock(time.perf_counter() + warm_s, seconds, pause_s)
-    turns = _forever(requests)
+    repeated = _repeated(requests)
     loop = asyncio.get_running_loop()
-    clients = [(await loop.create_connection(lambda: _Client(turns, clock), host, port))[1] for _ in range(connections)]
-    await asyncio.sleep(max(0.0, clock.begins - time.perf_counter()))
-    busy = time.process_time()
-    await asyncio.sleep(max(0.0, clock.ends - time.perf_counter()))
-    busy = time.process_time() - busy
+    clients = [
+        (await loop.create_connection(lambda: _Client(repeated, clock), host, port))[1] for _ in range(connections)
+    ]
+    await asyncio.sleep(max(0.0, clock.start - time.perf_counter()))
+    cpu = time.process_time()
+    await asyncio.sleep(max(0.0, clock.end - time.perf_counter()))
+    cpu = time.process_time() - cpu
     for client in clients:
         client.transport.close()
-    return Load(len(clock.latencies), clock.failed, clock.sent, seconds, sorted(clock.latencies), busy / seconds)
+    return Load(len(clock.latencies), clock.failed, clock.sent, seconds, sorted(clock.latencies), cpu / seconds)
 
 
-def _forever(requests: Sequence[bytes]) -> Iterator[bytes]:
+def _repeated(requests: Sequence[bytes]) -> Iterator[bytes]:
     while True:
         yield from requests
 
 
 class _Clock:
-    def __init__(self, begins: float, seconds: float, pause_s: float) -> None:
-        self.begins, self.ends, self.pause_s = begins, begins + seconds, pause_s
+    def __init__(self, start: float, seconds: float, pause_s: float) -> None:
+        self.start, self.end, self.pause_s = start, start + seconds, pause_s
         self.latencies: list[float] = []
         self.failed = self.sent = 0
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, turns: Iterator[bytes], clock: _Clock) -> None:
-        self.turns, self.clock = turns, clock
-        self.buffer, self.expected, self.asked_at = bytearray(), 0, 0.0
+    def __init__(self, requests: Iterator[bytes], clock: _Clock) -> None:
+        self.requests, self.clock = requests, clock
+        self.buffer, self.expected, self.sent_at = bytearray(), 0, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass of it
-        self._ask()
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not subclass it
+        self._send()
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -109,33 +115,33 @@ class _Client(asyncio.Protocol):
             self._answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if time.perf_counter() < self.clock.ends:
+        if time.perf_counter() < self.clock.end:
             self.clock.failed += 1
 
     def _answered(self) -> None:
         clock, now = self.clock, time.perf_counter()
-        if clock.begins <= now < clock.ends:
-            clock.latencies.append((now - self.asked_at) * 1000)
+        if clock.start <= now < clock.end:
+            clock.latencies.append((now - self.sent_at) * 1000)
             clock.failed += self.buffer[9:12] != b"200"
         self.buffer.clear()
         self.expected = 0
-        if now >= clock.ends:
+        if now >= clock.end:
             return
         if clock.pause_s:
-            asyncio.get_running_loop().call_later(clock.pause_s, self._ask)
+            asyncio.get_running_loop().call_later(clock.pause_s, self._send)
         else:
-            self._ask()
+            self._send()
 
-    def _ask(self) -> None:
-        if self.transport.is_closing():  # while it paused
+    def _send(self) -> None:
+        if self.transport.is_closing():  # closed during the pause
             return
         self.clock.sent += 1
-        self.asked_at = time.perf_counter()
-        self.transport.write(next(self.turns))
+        self.sent_at = time.perf_counter()
+        self.transport.write(next(self.requests))
 
 
 def answer_length(received: bytes | bytearray) -> int:
-    """Bytes of an answer, its head included; 0 while the head has not come.
+    """Bytes of an answer with its head; 0 while the head is incomplete.
 
     Raises: ValueError for an answer without content-length.
     """
@@ -150,13 +156,13 @@ def answer_length(received: bytes | bytearray) -> int:
 
 
 class Connection:
-    """One blocking connection: it costs a client least, and one request is under way at a time."""
+    """One blocking connection, the cheapest client; one request at a time."""
 
     def __init__(self, host: str, port: int, timeout_s: float = 60.0) -> None:
-        """Raises: OSError where nobody listens."""
+        """Raises: OSError where no server listens."""
         self._socket = socket.create_connection((host, port), timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = bytearray(1 << 19)  # used again: new memory for each answer would be part of what it takes
+        self._buffer = bytearray(1 << 19)  # reused: allocating memory for each answer would be timed too
 
     def __enter__(self) -> "Connection":
         return self
@@ -165,14 +171,14 @@ class Connection:
         self._socket.close()
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Returns: status and body. Raises: OSError where the server is gone or says nothing in time."""
+        """Returns: status and body. Raises: OSError where the server is gone or does not answer in time."""
         self._socket.sendall(request)
         received = expected = 0
         while not expected or received < expected:
             if received == len(self._buffer):
                 self._buffer.extend(bytes(received))
-            with memoryview(self._buffer) as room:
-                count = self._socket.recv_into(room[received:])
+            with memoryview(self._buffer) as view:
+                count = self._socket.recv_into(view[received:])
             if not count:
                 raise ConnectionError(f"the server closed after {received} bytes of an answer")
             received += count

@@ -13,23 +13,29 @@ from .contenders import BF16, FUSED, LOOP, RECORDED, REPLAY
 from .graphs import FLOAT, INT8
 
 COLOURS = {
-    FUSED: BLUE, RECORDED: "#56B4E9", BF16: PURPLE, FLOAT: ORANGE, INT8: "#F0E442", REPLAY: GREY, LOOP: VERMILION,
-}  # fmt: skip
+    FUSED: BLUE,
+    RECORDED: "#56B4E9",
+    BF16: PURPLE,
+    FLOAT: ORANGE,
+    INT8: "#F0E442",
+    REPLAY: GREY,
+    LOOP: VERMILION,
+}
 SERIES = (BLUE, ORANGE, GREEN, VERMILION)
 MARKERS = "os^D"
 Spread = Mapping[str, float]
 
 
 def kernels(cases: Sequence[tuple[str, Mapping[str, Spread]]]) -> Figure:
-    """A group of bars for each case, (what it is, contender -> its time over the library's); 1 is the library."""
+    """A group of bars for each case (name, contender -> its time over the library's); 1 is the library."""
     figure = new(8.0, 0.6 + 1.25 * len(cases))
     axes = figure.subplots()
     height = 0.8 / len(COLOURS)
     for place, (_, ratios) in enumerate(cases):
         for row, name in enumerate(COLOURS):
             if name in ratios:
-                at = place - 0.4 + (row + 0.5) * height
-                bar(axes, at, ratios[name], height * 0.92, COLOURS[name], name if place == first(cases, name) else None)
+                y = place - 0.4 + (row + 0.5) * height
+                bar(axes, y, ratios[name], height * 0.92, COLOURS[name], name if place == first(cases, name) else None)
     axes.axvline(1, color="black", linewidth=1)
     ticks = (0.1, 0.2, 0.5, 1, 2, 5)
     axes.set(xscale="log", xlabel="time / nn.LSTM's, or nn.RNN's (left of the line: faster)")
@@ -42,39 +48,39 @@ def kernels(cases: Sequence[tuple[str, Mapping[str, Spread]]]) -> Figure:
 
 
 def first(cases: Sequence[tuple[str, Mapping[str, Spread]]], name: str) -> int:
-    """The first case in which a contender takes part: there it gets its entry in the legend."""
+    """The first case with this contender; its bar there gets the legend's entry."""
     return next(place for place, (_, ratios) in enumerate(cases) if name in ratios)
 
 
-def bar(axes: Axes, at: float, spread: Spread, height: float, colour: str, label: str | None = None) -> None:
-    """A bar to the median, with the range over it."""
-    axes.barh(at, spread["median"], height, color=colour, label=label)
-    axes.plot([spread["low"], spread["high"]], [at, at], color="black", linewidth=0.8)
+def bar(axes: Axes, y: float, spread: Spread, height: float, colour: str, label: str | None = None) -> None:
+    """A bar to the median, with the range as a line on it."""
+    axes.barh(y, spread["median"], height, color=colour, label=label)
+    axes.plot([spread["low"], spread["high"]], [y, y], color="black", linewidth=0.8)
 
 
-def servers(found: Sequence[tuple[str, Spread]], what: str) -> Figure:
+def servers(speeds: Sequence[tuple[str, Spread]], label: str) -> Figure:
     """Bars of (server, requests a second)."""
-    figure = new(7.0, 0.7 + 0.34 * len(found))
+    figure = new(7.0, 0.7 + 0.34 * len(speeds))
     axes = figure.subplots()
-    for place, (name, spread) in enumerate(found):
+    for place, (name, spread) in enumerate(speeds):
         bar(axes, place, spread, 0.7, BLUE if name.startswith("ours") else GREY)
         axes.text(spread["high"], place, f"  {spread['median']:.0f}", va="center", fontsize=8)
-    axes.set(xlabel=what)
-    axes.set_xlim(0, 1.15 * max(spread["high"] for _, spread in found))
-    axes.set_yticks(range(len(found)), [name for name, _ in found])
+    axes.set(xlabel=label)
+    axes.set_xlim(0, 1.15 * max(spread["high"] for _, spread in speeds))
+    axes.set_yticks(range(len(speeds)), [name for name, _ in speeds])
     axes.invert_yaxis()
     return figure
 
 
 def growth(curves: Sequence[Mapping[str, Any]]) -> Figure:
-    """One panel a curve, both axes logarithmic."""
+    """One panel for each curve, both axes logarithmic."""
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
     figure = new(3.3 * columns, 3.0 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, curve in zip(panels, curves, strict=False):
-        for place, (name, its) in enumerate(curve["series"].items()):
-            line(axes, its["points"], SERIES[place], MARKERS[place], name)
+        for place, (name, series) in enumerate(curve["series"].items()):
+            line(axes, series["points"], SERIES[place], MARKERS[place], name)
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel(curve["x"], fontsize=8)
         axes.set_ylabel(curve["y"], fontsize=8)

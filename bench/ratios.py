@@ -1,7 +1,7 @@
-"""Several ways to do one thing, timed side by side, so that a ratio compares what ran a moment apart.
+"""Times several contenders in turn, so that a ratio compares calls that ran moments apart.
 
-A machine's speed drifts: two numbers of two runs say little. Here every round times every contender in turn, each
-round in another order, and a ratio is taken within a round; its median and range over the rounds are what is told.
+A machine's speed drifts, so times of two separate runs cannot be compared. Here every round times every contender, each
+round in another order, and ratios are taken within a round; their median and range over the rounds are reported.
 """
 
 import gc
@@ -24,29 +24,29 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def from_values(cls, values: Sequence[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values))
 
     def times(self, factor: float) -> "Spread":
         return Spread(self.median * factor, self.low * factor, self.high * factor)
 
     def stored(self, digits: int = 4) -> dict[str, float]:
-        """For JSON, with so many significant digits."""
+        """For JSON, rounded to `digits` significant digits."""
         return {name: significant(value, digits) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds a call, by contender, one for each round."""
+    """Seconds for one call: contender -> one number for each round."""
 
     seconds: Mapping[str, Sequence[float]]
 
     def spread(self, name: str) -> Spread:
-        return Spread.of(self.seconds[name])
+        return Spread.from_values(self.seconds[name])
 
     def ratio(self, over: str, under: str) -> Spread:
         """over / under, taken within each round."""
-        return Spread.of([a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True)])
+        return Spread.from_values([a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True)])
 
 
 def measure(
@@ -55,22 +55,22 @@ def measure(
     at_least_s: float = 0.03,
     clocks: Sequence[Clock] = (time.process_time, time.perf_counter),
 ) -> list[Timings]:
-    """Every call in every round, repeated until it takes `at_least_s`; the first one once more before, to warm up.
+    """Times every call in every round, each repeated to take `at_least_s`, after warming up.
 
-    Returns: the timings by each of `clocks`: CPU time of this process, and time on the wall.
+    Returns: one `Timings` for each of `clocks`; by default CPU time of this process and wall time.
     """
-    found: list[dict[str, list[float]]] = [{name: [] for name in calls} for _ in clocks]
+    by_clock: list[dict[str, list[float]]] = [{name: [] for name in calls} for _ in clocks]
     repeats = {name: _repeats(call, at_least_s, clocks[0]) for name, call in calls.items()}
     with _no_collection():
         for turn in range(rounds):
             for name in rotated(list(calls), turn):
-                for kept, seconds in zip(found, _timed(calls[name], repeats[name], clocks), strict=True):
+                for kept, seconds in zip(by_clock, _timed(calls[name], repeats[name], clocks), strict=True):
                     kept[name].append(seconds)
-    return [Timings(seconds) for seconds in found]
+    return [Timings(seconds) for seconds in by_clock]
 
 
 def rotated(names: Sequence[str], turn: int) -> list[str]:
-    """Another one first each turn, so that none always runs in the same one's wake."""
+    """The names with another one first each turn, so that none always runs after the same one."""
     first = turn % len(names)
     return [*names[first:], *names[:first]]
 
@@ -88,19 +88,19 @@ def _timed(call: Call, repeats: int, clocks: Sequence[Clock]) -> list[float]:
 
 
 def _repeats(call: Call, at_least_s: float, clock: Clock) -> int:
-    """How often to call: doubled until a tenth of the time is filled, for the first calls are not like the later."""
+    """How often to call: doubled until a tenth of the time is filled, because first calls are slower than others."""
     call()
     repeats = 1
     while True:
-        took = _timed(call, repeats, [clock])[0] * repeats
-        if took >= at_least_s / 10:
-            return max(1, round(repeats * at_least_s / took))
+        seconds = _timed(call, repeats, [clock])[0] * repeats
+        if seconds >= at_least_s / 10:
+            return max(1, round(repeats * at_least_s / seconds))
         repeats *= 2
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No full garbage collection in anybody's turn: with torch imported one takes a tenth of a second."""
+    """No garbage collection while timing: with torch imported a full one takes a tenth of a second."""
     gc.collect()
     gc.disable()
     try:

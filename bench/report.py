@@ -1,4 +1,4 @@
-"""results.json -> `docs/performance.md` and its pictures. It measures nothing, and the page tells nothing else."""
+"""results.json -> `docs/performance.md` and its pictures. Every figure on the page comes from results.json."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,18 @@ from .wording import Fields, Put, machine, number, spread
 
 ORDER = (FUSED, RECORDED, BF16, FLOAT, INT8, REPLAY, LOOP)
 DRAWN = (
-    ("zh-sentiment-rnn", 20, 1), ("zh-sentiment-lstm", 20, 1), ("zh-sentiment-lstm", 64, 32),
-    ("zh-ner-bilstm", 64, 1), (TWO_LAYERS, 64, 1), (TWO_LAYERS, 64, 32),
-)  # fmt: skip
+    ("zh-sentiment-rnn", 20, 1),
+    ("zh-sentiment-lstm", 20, 1),
+    ("zh-sentiment-lstm", 64, 32),
+    ("zh-ner-bilstm", 64, 1),
+    (TWO_LAYERS, 64, 1),
+    (TWO_LAYERS, 64, 32),
+)
 TEMPLATE = Path(__file__).with_name("performance.md")
 
 
 def write(results: Results, out: Path) -> Path:
-    """The page in `out` and its pictures beside it; pictures that stood there before are replaced."""
+    """Writes the page into `out` and its pictures into a folder there, replacing older ones; returns its path."""
     folder = out / "performance"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
@@ -47,23 +51,32 @@ def write(results: Results, out: Path) -> Path:
 
 
 def fields(results: Results, put: Put) -> Fields:
-    """Every field of the template; those of a suite that was not run say so once and are empty else."""
-    found: Fields = {"agree": f"{AGREE:g}"}
-    for section, suite, names in (
-        (kernels, "kernels", KERNELS), (limits, "kernels", LIMITS), (servers, "servers", SERVERS),
+    """Every field of the template. Of a suite that was not run, the first field says so and the others are empty."""
+    values: Fields = {"agree": f"{AGREE:g}"}
+    sections = (
+        (kernels, "kernels", KERNELS),
+        (limits, "kernels", LIMITS),
+        (servers, "servers", SERVERS),
         (growth, "growth", GROWTH),
-    ):  # fmt: skip
+    )
+    for section, suite, names in sections:
         if suite in results:
-            found |= section(results[suite], put)
+            values |= section(results[suite], put)
         else:
-            found |= dict.fromkeys(names, "") | {names[0]: f"Not measured yet: `python -m bench {suite}` does."}
-    return found
+            values |= dict.fromkeys(names, "") | {names[0]: f"Not measured yet: `python -m bench {suite}` does."}
+    return values
 
 
 KERNELS = (
-    "kernels_machine", "targets", "sizes", "kernels_picture", "kernels_table", "cases_table", "errors_table",
+    "kernels_machine",
+    "targets",
+    "sizes",
+    "kernels_picture",
+    "kernels_table",
+    "cases_table",
+    "errors_table",
     "left_out",
-)  # fmt: skip
+)
 LIMITS = ("limits_how", "limits_tokens", "limits_table")
 GROWTH = ("growth_machine", "growth_picture", "growth_table", "growth_more")
 
@@ -93,35 +106,35 @@ def library(case: Mapping[str, Any]) -> str:
 def over_library(case: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Contender -> its time over the library's."""
     end = f" / {library(case)}"
-    return {name.removesuffix(end): its for name, its in case["ratios"].items() if name.endswith(end)}
+    return {name.removesuffix(end): ratio for name, ratio in case["ratios"].items() if name.endswith(end)}
 
 
 def targets(cases: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for v in verdicts(cases):
-        asked = ["", ""] if v.target.at_least is None else [f"{v.target.at_least:.2f}", f"{v.target.aim:.2f}"]
-        found = [f"{v.median:.2f}", spread(v.spread), place(v.worst), v.said]
-        rows.append([v.target.name, v.target.ratio, *asked, *found])
+        bounds = ["", ""] if v.target.bound is None else [f"{v.target.bound:.2f}", f"{v.target.aim:.2f}"]
+        results = [f"{v.median:.2f}", spread(v.spread), place(v.worst), v.outcome]
+        rows.append([v.target.name, v.target.ratio, *bounds, *results])
     header = ("what", "ratio of times", "at most", "aim", "median over cases", "worst case", "which", "verdict")
     return table(header, rows)
 
 
 def sizes(cases: Sequence[Mapping[str, Any]]) -> str:
-    """Those of the networks of one layer."""
+    """A sentence with the sizes of the one-layer networks."""
 
-    def told(name: str) -> str:
+    def listed(name: str) -> str:
         *most, last = map(str, sorted({case[name] for case in cases if case["layers"] == 1}))
         return f"{', '.join(most)} and {last}" if most else last
 
-    return f"At one layer these are {told('tokens')} tokens, in batches of {told('texts')} texts."
+    return f"At one layer these are {listed('tokens')} tokens, in batches of {listed('texts')} texts."
 
 
 def by_network(cases: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(case["weights"] for case in cases))
     rows = []
     for name in names:
-        its = [over_library(case) for case in cases if case["weights"] == name]
-        rows.append([name, *(middle([ratios[c]["median"] for ratios in its if c in ratios]) for c in ORDER)])
+        by_case = [over_library(case) for case in cases if case["weights"] == name]
+        rows.append([name, *(middle([ratios[c]["median"] for ratios in by_case if c in ratios]) for c in ORDER)])
     return table(("network", *ORDER), rows)
 
 
@@ -134,68 +147,72 @@ def every_case(cases: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for case in cases:
         ratios = over_library(case)
-        told = [spread(ratios[name]) if name in ratios else "–" for name in ORDER]
-        rows.append([place(case), number(case["cpu_us"][library(case)]["median"]), *told])
+        cells = [spread(ratios[name]) if name in ratios else "–" for name in ORDER]
+        rows.append([place(case), number(case["cpu_us"][library(case)]["median"]), *cells])
     return table(("case", "library, CPU µs", *ORDER), rows)
 
 
 def errors(cases: Sequence[Mapping[str, Any]]) -> str:
-    """Each case has its largest difference; of these the median and the largest, by contender."""
+    """For each contender the median and the largest over cases of a case's largest difference."""
     rows = []
     for name in ORDER:
-        found = [case["errors"][name] for case in cases if name in case["errors"]]
-        if found:
-            rows.append([name, f"{statistics.median(found):.0e}", f"{max(found):.0e}"])
+        values = [case["errors"][name] for case in cases if name in case["errors"]]
+        if values:
+            rows.append([name, f"{statistics.median(values):.0e}", f"{max(values):.0e}"])
     return table(("", "median over cases", "largest"), rows)
 
 
-def left_out(told: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+def left_out(reasons_by_name: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
     lines = [
-        f"- {name}: {why} ({', '.join(weights)})" for name, reasons in told.items() for why, weights in reasons.items()
+        f"- {name}: {reason} ({', '.join(weights)})"
+        for name, reasons in reasons_by_name.items()
+        for reason, weights in reasons.items()
     ]
     return "Left out:\n\n" + "\n".join(lines) if lines else ""
 
 
 def limits(part: Results, put: Put) -> Fields:
-    told, tokens = part["limits"], max(case["tokens"] for case in part["cases"])
+    measured, tokens = part["limits"], max(case["tokens"] for case in part["cases"])
     rows = [
-        share(case, told)
+        share(case, measured)
         for case in part["cases"]
-        if alone(case) and case["tokens"] == tokens and case["texts"] in (1, 32)
+        if recurrence_only(case) and case["tokens"] == tokens and case["texts"] in (1, 32)
     ]
-    peak = spread(told["multiply_add_gflops"], 0)
+    peak = spread(measured["multiply_add_gflops"], 0)
     header = ("hidden units", "texts", "bound by", "fused", "the limit", "share")
     return {
-        "limits_how": f"Measured in the same run, on the same core ({told['how']}): {peak} GF/s of multiply-adds.",
+        "limits_how": f"Measured in the same run, on the same core ({measured['how']}): {peak} GF/s of multiply-adds.",
         "limits_tokens": f" at {tokens} tokens",
         "limits_table": table(header, rows),
     }
 
 
-def alone(case: Mapping[str, Any]) -> bool:
-    """One layer, one direction, layer 0's input looked up: nothing but W_hh to read and multiply with."""
+def recurrence_only(case: Mapping[str, Any]) -> bool:
+    """Whether only W_hh is read and multiplied: one layer, one direction, the input looked up."""
     return not case["shipped"] and case["cell"] == "lstm" and case["layers"] == case["directions"] == 1
 
 
-def share(case: Mapping[str, Any], told: Mapping[str, Any]) -> list[object]:
+def share(case: Mapping[str, Any], measured: Mapping[str, Any]) -> list[object]:
     seconds = case["cpu_us"][FUSED]["median"] / 1e6
     if case["texts"] == 1:
-        what, unit, done = "reading W_hh", "GB/s", case["recurrent_bytes"] / seconds / 1e9
-        limit = told["read_gbytes"][str(16 * case["units"] ** 2)]["median"]
+        bound, unit, rate = "reading W_hh", "GB/s", case["recurrent_bytes"] / seconds / 1e9
+        limit = measured["read_gbytes"][str(16 * case["units"] ** 2)]["median"]
     else:
-        what, unit, done = "multiply-adds", "GF/s", case["operations"] / seconds / 1e9
-        limit = told["multiply_add_gflops"]["median"]
-    return [case["units"], case["texts"], what, f"{done:.0f} {unit}", f"{limit:.0f} {unit}", f"{done / limit:.0%}"]
+        bound, unit, rate = "multiply-adds", "GF/s", case["operations"] / seconds / 1e9
+        limit = measured["multiply_add_gflops"]["median"]
+    return [case["units"], case["texts"], bound, f"{rate:.0f} {unit}", f"{limit:.0f} {unit}", f"{rate / limit:.0%}"]
 
 
 def growth(part: Results, put: Put) -> Fields:
     rows = []
     for curve in part["curves"].values():
         for name, series in curve["series"].items():
-            low, high, its = series["points"][0], series["points"][-1], series["fit"]
-            told = ["–", "", ""] if its is None else [f"{its['exponent']:.2f}", f"{its['residual']:.3f}", over(its)]
+            low, high, fit = series["points"][0], series["points"][-1], series["fit"]
+            fitted = ["–", "", ""]
+            if fit is not None:
+                fitted = [f"{fit['exponent']:.2f}", f"{fit['residual']:.3f}", f"{fit['first']:g} … {fit['last']:g}"]
             ends = [f"{number(p['median'])} at {p['x']:g}" for p in (low, high)]
-            rows.append([f"{curve['y']} by {curve['x']}", name, *ends, *told])
+            rows.append([f"{curve['y']} by {curve['x']}", name, *ends, *fitted])
     header = ("what grows", "series", "first", "last", "exponent", "residual", "fitted over x")
     alt = "Cost against size, one panel for each curve, both axes logarithmic"
     return {
@@ -206,20 +223,16 @@ def growth(part: Results, put: Put) -> Fields:
     }
 
 
-def over(its: Mapping[str, float]) -> str:
-    return f"{its['first']:g} … {its['last']:g}"
-
-
 def memory(curve: Mapping[str, Any] | None) -> str:
-    """What one more model takes: a power law says little where most is there before the first."""
+    """The memory of one more model; a power law says little, as most memory is used without any."""
     if curve is None:
         return ""
     (series,) = curve["series"].values()
-    one, all_ = series["points"][0], series["points"][-1]
-    if one["x"] == all_["x"]:
+    first, last = series["points"][0], series["points"][-1]
+    if first["x"] == last["x"]:
         return ""
-    more = (all_["median"] - one["median"]) / (all_["x"] - one["x"])
+    more = (last["median"] - first["median"]) / (last["x"] - first["x"])
     return (
-        f"With {one['x']:g} model loaded the process takes {one['median']:.0f} MB, most of it torch and the tables; "
-        f"up to {all_['x']:g} models, each further one takes {more:.0f} MB more."
+        f"With {first['x']:g} model loaded the process takes {first['median']:.0f} MB, most of it torch and the "
+        f"tables; up to {last['x']:g} models, each further one takes {more:.0f} MB more."
     )

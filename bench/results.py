@@ -1,4 +1,4 @@
-"""What was measured, on disk: each suite writes its own part, the report reads them all."""
+"""The stored measurements: each suite writes its own part, the report reads them all."""
 
 import datetime
 import json
@@ -17,29 +17,29 @@ Results = dict[str, Any]
 
 
 def read(path: Path = STORED) -> Results:
-    """Nothing where nothing was measured yet."""
-    found: Results = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
+    """The stored results; empty where nothing was measured yet."""
+    stored: Results = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return stored
 
 
 def merge(suite: str, part: Results, path: Path = STORED) -> None:
-    """Put one suite's part in the place of its last one, with the machine and the day that it ran on."""
+    """Replaces one suite's part of the stored results, and adds the machine and the date."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = read(path) | {suite: {"machine": machine(), **rounded(part)}}
-    path.write_text(json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
+    merged = read(path) | {suite: {"machine": machine(), **rounded(part)}}
+    path.write_text(json.dumps(merged, ensure_ascii=False, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def rounded(value: Any) -> Any:
-    """Numbers with five significant digits, at any depth: more are noise."""
+    """Numbers rounded to five significant digits, at any depth: more are noise."""
     if isinstance(value, dict):
-        return {name: rounded(its) for name, its in value.items()}
+        return {name: rounded(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [rounded(its) for its in value]
+        return [rounded(item) for item in value]
     return significant(value, 5) if isinstance(value, float) else value
 
 
 def machine() -> dict[str, Any]:
-    """What a figure has to be read beside; no name or address of the machine."""
+    """The machine that the figures belong to, without its name or address."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cpu": _cpu(),
@@ -49,18 +49,18 @@ def machine() -> dict[str, Any]:
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Of Python and of those packages that are installed."""
-    found = {"python": sys.version.split()[0]}
+    """The versions of Python and of those packages that are installed."""
+    installed = {"python": sys.version.split()[0]}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _cpu() -> str:
-    """As Linux names it, with the family and model that tell generations of one name apart."""
+    """The CPU's name in Linux, with family and model, which distinguish generations of the same name."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The table of ratios in both READMEs, written between two marks by `python -m bench report`."""
+"""The tables of ratios in both READMEs, which `python -m bench report` writes between two marks."""
 
 import re
 from collections.abc import Sequence
@@ -48,36 +48,35 @@ READMES = {"en": Path("README.md"), "zh": Path("README.zh-CN.md")}
 
 
 def write(results: Results, root: Path = Path()) -> None:
-    """Put the tables into the READMEs that have the marks for them."""
+    """Writes the tables between the marks of both READMEs."""
     for language, name in READMES.items():
         page = (root / name).read_text("utf-8")
         (root / name).write_text(MARKED.sub(rf"\g<1>{tables(results, language)}\g<2>", page), "utf-8")
 
 
 def tables(results: Results, language: str) -> str:
-    found = [
+    sections = [
         (HEADERS[language], kernels(results, language)),
         (SERVER_HEADERS[language], servers(results, language)),
     ]
-    told = [table(header, rows) for header, rows in found if rows]
-    return "".join(f"\n{its}\n" for its in told) + "\n" * bool(told)
+    written = [table(header, rows) for header, rows in sections if rows]
+    return "".join(f"\n{text}\n" for text in written) + "\n" * bool(written)
 
 
 def kernels(results: Results, language: str) -> list[Sequence[object]]:
     place = list(HEADERS).index(language)
-    found = verdicts(results.get("kernels", {}).get("cases", ()))
     return [
         (KERNELS[v.target.name][place], f"{v.median:.2f}", f"{v.spread['median']:.2f}")
-        for v in found
+        for v in verdicts(results.get("kernels", {}).get("cases", ()))
         if v.target.name in KERNELS
     ]
 
 
 def servers(results: Results, language: str) -> list[Sequence[object]]:
-    """Of a peer its faster configuration."""
+    """Rows of the servers' ratios; of each peer the faster configuration."""
     if "servers" not in results:
         return []
     place, part = list(HEADERS).index(language), results["servers"]
-    beside = {"noop": "noop", **part["best"]}
-    rows = [(SERVERS[name][place], spread(part["ratios"][f"ours/{its}"])) for name, its in beside.items()]
+    configurations = {"noop": "noop", **part["best"]}
+    rows = [(SERVERS[peer][place], spread(part["ratios"][f"ours/{name}"])) for peer, name in configurations.items()]
     return [*rows, (INSPECT[place], spread(part["latency"]["ratio"]))]

@@ -1,4 +1,4 @@
-"""The ratios that were asked for, and what was found: each over every case that it speaks of, the worst one judged."""
+"""The targets for ratios, and the verdict on each: by the worst of the cases that the target applies to."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ Case = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Target:
-    """over / under is to be at most `at_least`, and better `aim`; both None: it is told, and nothing was asked."""
+    """The ratio over / under must be at most `bound`, and ideally `aim`; both None: reported without a target."""
 
     name: str
     over: str
     under: str
-    at_least: float | None
+    bound: float | None
     aim: float | None
-    of: Callable[[Case], bool]
+    applies: Callable[[Case], bool]
 
     @property
     def ratio(self) -> str:
@@ -29,7 +29,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Verdict:
-    """median: over the cases; worst: the case of the largest ratio."""
+    """median: over the cases; worst: the case with the largest ratio; within: how many cases meet the target."""
 
     target: Target
     cases: int
@@ -39,17 +39,17 @@ class Verdict:
 
     @property
     def spread(self) -> dict[str, float]:
-        """Of the worst case: median, low, high."""
-        found: dict[str, float] = self.worst["ratios"][self.target.ratio]
-        return found
+        """Median, low and high of the worst case."""
+        ratio: dict[str, float] = self.worst["ratios"][self.target.ratio]
+        return ratio
 
     @property
     def missed(self) -> bool:
-        return self.target.at_least is not None and self.spread["median"] > self.target.at_least
+        return self.target.bound is not None and self.spread["median"] > self.target.bound
 
     @property
-    def said(self) -> str:
-        if self.target.at_least is None or self.target.aim is None:
+    def outcome(self) -> str:
+        if self.target.bound is None or self.target.aim is None:
             return "no target"
         if self.missed:
             return "missed" if not self.within else f"missed in {self.cases - self.within} of {self.cases} cases"
@@ -57,13 +57,13 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        its, found = self.target, self.spread["median"]
-        return f"{its.name}: {its.ratio} is {found:.2f} at {place(self.worst)}, at most {its.at_least} is asked."
+        target, ratio = self.target, self.spread["median"]
+        return f"{target.name}: {target.ratio} is {ratio:.2f} at {place(self.worst)}, at most {target.bound} is asked."
 
 
 def _lstm(layers: int, directions: int, tokens: int | None = None, texts: int | None = None) -> Callable[[Case], bool]:
-    wanted = {"cell": "lstm", "layers": layers, "directions": directions, "tokens": tokens, "texts": texts}
-    return lambda case: all(case[name] == value for name, value in wanted.items() if value is not None)
+    required = {"cell": "lstm", "layers": layers, "directions": directions, "tokens": tokens, "texts": texts}
+    return lambda case: all(case[name] == value for name, value in required.items() if value is not None)
 
 
 LSTM, RNN = LIBRARY["lstm"], LIBRARY["rnn"]
@@ -80,38 +80,38 @@ TARGETS = (
 
 
 def verdicts(cases: Sequence[Case]) -> list[Verdict]:
-    """One for each target that some case speaks of."""
-    found = []
+    """One for each target that applies to at least one case."""
+    judged = []
     for target in TARGETS:
-        told = [case for case in cases if target.of(case) and target.ratio in case["ratios"]]
-        if told:
-            found.append(verdict(target, told))
-    return found
+        applicable = [case for case in cases if target.applies(case) and target.ratio in case["ratios"]]
+        if applicable:
+            judged.append(verdict(target, applicable))
+    return judged
 
 
-WORSE = 1.3  # times what is stored is a regression: less is the machine's
+WORSE = 1.3  # a ratio above this many times the stored one is a regression; below, the machine's noise
 
 
 def regressed(cases: Sequence[Case], stored: Sequence[Case]) -> list[str]:
-    """A sentence for each ratio that misses what was asked of it and is worse than it was when it was stored."""
+    """A sentence for each ratio that misses its target and is worse than the stored one."""
     before = {place(case): case["ratios"] for case in stored}
-    said = []
+    sentences = []
     for target in TARGETS:
         for case in cases:
-            found = case["ratios"].get(target.ratio) if target.of(case) else None
-            if found is None or target.at_least is None:
+            ratio = case["ratios"].get(target.ratio) if target.applies(case) else None
+            if ratio is None or target.bound is None:
                 continue
-            was = before.get(place(case), {}).get(target.ratio)
-            allowed = max(target.at_least, WORSE * was["median"] if was else 0.0)
-            if found["median"] > allowed:
-                where = f"{target.ratio} is {found['median']:.2f} at {place(case)}"
-                said.append(f"{target.name}: {where}, at most {allowed:.2f} is allowed here.")
-    return said
+            stored_ratio = before.get(place(case), {}).get(target.ratio)
+            allowed = max(target.bound, WORSE * stored_ratio["median"] if stored_ratio else 0.0)
+            if ratio["median"] > allowed:
+                where = f"{target.ratio} is {ratio['median']:.2f} at {place(case)}"
+                sentences.append(f"{target.name}: {where}, at most {allowed:.2f} is allowed here.")
+    return sentences
 
 
 def verdict(target: Target, cases: Sequence[Case]) -> Verdict:
     medians = [case["ratios"][target.ratio]["median"] for case in cases]
-    bound = float("inf") if target.at_least is None else target.at_least
+    bound = float("inf") if target.bound is None else target.bound
     worst = cases[medians.index(max(medians))]
     return Verdict(target, len(cases), sum(m <= bound for m in medians), statistics.median(medians), worst)
 

@@ -1,4 +1,4 @@
-"""How the page writes what was measured."""
+"""How the page writes numbers and sentences."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,21 +8,21 @@ from matplotlib.figure import Figure
 from lecture.markdown import number as three_digits
 
 Fields = dict[str, object]
-Put = Callable[[str, Figure, str], str]  # name, figure, what it shows -> the link to it
+Put = Callable[[str, Figure, str], str]  # name, figure, alternative text -> the link to the picture
 
 
-def spread(of: Mapping[str, float], decimals: int = 2) -> str:
+def spread(values: Mapping[str, float], decimals: int = 2) -> str:
     """``0.43 [0.41, 0.46]``."""
-    return f"{of['median']:.{decimals}f} [{of['low']:.{decimals}f}, {of['high']:.{decimals}f}]"
+    return f"{values['median']:.{decimals}f} [{values['low']:.{decimals}f}, {values['high']:.{decimals}f}]"
 
 
 def number(value: float) -> str:
-    """Three significant digits, whole from 100 on."""
+    """Three significant digits; from 100 on a whole number."""
     return f"{value:,.0f}" if abs(value) >= 100 else three_digits(value)
 
 
 def machine(part: Mapping[str, Any]) -> str:
-    """Where and with what a suite ran, as one sentence."""
-    its = part["machine"]
+    """A sentence with the date, machine and versions of a suite's run."""
+    ran_on = part["machine"]
     used = ", ".join(f"{name} {version}" for name, version in part["versions"].items())
-    return f"Measured on {its['date']}: {its['cpu']}, {its['cores']} cores, {its['system']}; {used}."
+    return f"Measured on {ran_on['date']}: {ran_on['cpu']}, {ran_on['cores']} cores, {ran_on['system']}; {used}."

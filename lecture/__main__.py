@@ -19,7 +19,7 @@ SHORT = Effort(
 SECTIONS = (
     sections.influence,
     sections.lengths,
-    sections.remembering,
+    sections.recall_task,
     sections.belt,
     sections.places,
     sections.training,
@@ -27,7 +27,7 @@ SECTIONS = (
 
 
 def write(weights: Path, out: Path, effort: Effort, say: Callable[[str], None]) -> Path:
-    """The document and its folder of pictures; what stood there before is replaced."""
+    """Writes the page and its folder of pictures, replacing older ones; returns the page's path."""
     pictures = out / "lecture"
     pictures.mkdir(parents=True, exist_ok=True)
     for old in pictures.glob("*.png"):
@@ -47,10 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lecture", description=__doc__)
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="the models (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where the page goes (default: %(default)s)")
-    parser.add_argument("--short", action="store_true", help="a tiny recall task and no timing: to see that all runs")
+    parser.add_argument(
+        "--short", action="store_true", help="a tiny recall task and no timing: to check that everything runs"
+    )
     options = parser.parse_args()
     effort = SHORT if options.short else Effort()
-    print(write(options.weights, options.out, effort, lambda said: print(said, flush=True)))
+    print(write(options.weights, options.out, effort, lambda message: print(message, flush=True)))
 
 
 if __name__ == "__main__":

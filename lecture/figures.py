@@ -1,4 +1,4 @@
-"""The document's own pictures; those of one text come from `service.pictures`, as `render` draws them."""
+"""The page's own pictures; those of one text come from `service.pictures`, as `render` draws them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ MARKERS = {"rnn": "o", "lstm": "s"}
 
 
 def influence(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Figure:
-    """One panel a pair, all on one absolute logarithmic axis; pairs[name][cell] as `evaluate` stored it."""
+    """One panel for each pair, all on one absolute logarithmic axis; pairs[name][cell] as stored by `evaluate`."""
     figure = new(3.0 * len(pairs), 3.4)
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
     for axes, (name, cells) in zip(panels, pairs.items(), strict=True):
         for cell, rows in cells.items():
-            told = [(r["distance"], r["median"]) for r in rows if r["median"]]
-            _line(axes, cell, [d for d, _ in told], [m for _, m in told])
+            points = [(r["distance"], r["median"]) for r in rows if r["median"]]
+            _line(axes, cell, [d for d, _ in points], [m for _, m in points])
         axes.set(yscale="log", xlabel="distance to the last token", title=name)
     panels[0].set_ylabel("median gradient norm")
     panels[0].legend(frameon=False)
@@ -74,14 +74,14 @@ def training(steps: Steps) -> Figure:
 
 
 def span(row: Mapping[str, Any]) -> str:
-    """A bin of lengths in words."""
+    """A bin of lengths as text: ``21–50``, ``101+``."""
     return f"{row['from']}–{row['to']}" if row["to"] else f"{row['from']}+"
 
 
 def stored_half_life(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Of the medians, in tokens; distance 0 is left out, for no step of the recurrence lies between."""
-    told = [r for r in rows if r["median"] and r["distance"]]
-    return half_life(np.array([r["distance"] for r in told]), np.array([r["median"] for r in told], np.float64))
+    """The half-life of the medians, in tokens; without distance 0, which has no step of the recurrence."""
+    measured = [r for r in rows if r["median"] and r["distance"]]
+    return half_life(np.array([r["distance"] for r in measured]), np.array([r["median"] for r in measured], np.float64))
 
 
 def _line(axes: Axes, cell: str, x: Any, y: Any) -> None:

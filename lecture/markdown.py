@@ -1,16 +1,16 @@
-"""The little Markdown that the document needs."""
+"""Markdown tables and numbers for the generated pages."""
 
 from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The first column to the left, the others to the right."""
+    """A Markdown table; the first column is aligned left, the others right."""
     line = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, line, *rows))
 
 
 def number(value: float | None) -> str:
-    """Three significant digits; a gradient beyond every number has none."""
+    """Three significant digits; None, a value too large for float64, in words."""
     if value is None:
         return "beyond float64"
     if value and not 1e-3 <= abs(value) < 1e4:

@@ -1,4 +1,4 @@
-"""What `evaluate` stored beside each model of an RNN/LSTM pair: the same data, features, size and recipe, two cells."""
+"""The stored evaluations of the RNN/LSTM pairs: two models with equal data, features, size and recipe but two cells."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ Pairs = dict[str, dict[str, Rows]]
 
 
 def stored(weights: Path, key: str) -> Pairs:
-    """{pair: {cell: the rows under that key of its evaluation.json}}; a pair is `x-rnn` and `x-lstm`."""
+    """pair -> cell -> the rows under `key` of its evaluation.json; a pair is `x-rnn` and `x-lstm`."""
     rnns = (folder.name.removesuffix("-rnn") for folder in weights.glob("*-rnn"))
     pairs = sorted(name for name in rnns if (weights / f"{name}-lstm" / "evaluation.json").is_file())
     return {pair: {cell: evaluation(weights / f"{pair}-{cell}")[key] for cell in CELLS} for pair in pairs}
 
 
 def evaluation(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "evaluation.json").read_text("utf-8"))
-    return found
+    content: dict[str, Any] = json.loads((folder / "evaluation.json").read_text("utf-8"))
+    return content

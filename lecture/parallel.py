@@ -1,7 +1,7 @@
-"""\"An RNN cannot be trained in parallel\": a training step against T, at as many multiplications a token.
+"""\"An RNN cannot be trained in parallel\": time of a training step against T, with equal multiplications a token.
 
-The LSTM's products are 4 H (H + H) a token; the feed-forward layer H -> 4 H -> H has as many, and as large an output.
-What differs is that h_t has to wait for h_{t-1}.
+The LSTM's products take 4 H (H + H) multiplications a token; the feed-forward layer H -> 4 H -> H takes as many, and
+its output has the same size. The difference is that h_t has to wait for h_{t-1}.
 """
 
 import statistics
@@ -17,7 +17,7 @@ UNITS, ROUNDS = 128, 7
 
 @dataclass(frozen=True)
 class Steps:
-    """Milliseconds of one forward and backward pass, the median of interleaved rounds, by T."""
+    """Milliseconds of one forward and backward pass for each T, the median of interleaved rounds."""
 
     timesteps: tuple[int, ...]
     recurrent_ms: tuple[float, ...]
@@ -29,7 +29,7 @@ class Steps:
 
 
 def training_steps(timesteps: Sequence[int], texts: int) -> Steps:
-    """Of `texts` texts together, each of every length in turn."""
+    """Training steps on a batch of `texts` texts, for each length in turn."""
     lstm, layer = nn.LSTM(UNITS, UNITS, batch_first=True), feed_forward(UNITS)
     recurrent: list[float] = []
     parallel: list[float] = []
@@ -42,12 +42,12 @@ def training_steps(timesteps: Sequence[int], texts: int) -> Steps:
 
 
 def feed_forward(units: int) -> nn.Module:
-    """As many products a token as an LSTM of as many units and inputs has."""
+    """A network with as many multiplications a token as an LSTM with `units` units and inputs."""
     return nn.Sequential(nn.Linear(units, 4 * units), nn.Tanh(), nn.Linear(4 * units, units))
 
 
 def _timed(run: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     module.zero_grad()
     run(x).square().mean().backward()  # type: ignore[no-untyped-call]
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - start) * 1000

@@ -1,8 +1,8 @@
-"""A symbol to be named after a gap: the smallest task that asks for nothing but memory.
+"""The recall task: name a symbol after a gap, the smallest task that needs only memory.
 
-The text is one of `SYMBOLS` symbols, then `gap` noise symbols, each drawn at random; after the last one the network
-names the first. Noise and symbols are apart, so what is hard is to keep, not to know what to keep. RNN and LSTM have
-as many units, the same recipe and the same seed; only the cell differs (Hochreiter & Schmidhuber 1997, section 5).
+The text is one of `SYMBOLS` symbols, then `gap` random noise symbols; after the last one the network names the first
+symbol. Noise and symbols do not overlap, so the difficulty is to keep the symbol, not to recognise it. RNN and LSTM
+have as many units, the same recipe and the same seed; only the cell differs (Hochreiter & Schmidhuber 1997, section 5).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SYMBOLS, NOISE = 8, 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained: on gaps drawn from 1 to `longest`, or to a limit that grows to it step by step."""
+    """How one network is trained: on gaps from 1 to `longest` or, if it `grows`, to a limit that grows up to it."""
 
     units: int = 32
     batch_size: int = 64
@@ -31,7 +31,7 @@ class Recipe:
 
 
 class Recaller(nn.Module):
-    """x_t, one recurrence, and V on the last state: what the controlled pairs are, with nothing to distract."""
+    """Embedding, one recurrence, and a head on the last state: the architecture of the pairs in its simplest form."""
 
     def __init__(self, cell: Cell, units: int) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class Recaller(nn.Module):
 
 
 def draw(count: int, gap: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Texts [count, 1 + gap] and the symbol that each has to name [count]."""
+    """Texts [count, 1 + gap] and the symbol of each [count]."""
     symbol = torch.randint(SYMBOLS, (count, 1), generator=random)
     noise = SYMBOLS + torch.randint(NOISE, (count, gap), generator=random)
     return torch.cat([symbol, noise], dim=1), symbol[:, 0]
 
 
 def recall(cell: Cell, gaps: Sequence[int], recipe: Recipe, seed: int) -> list[float]:
-    """For each gap the share of fresh texts whose symbol is named; 1 / SYMBOLS is chance."""
+    """For each gap the share of new texts whose symbol is named; 1 / SYMBOLS is chance."""
     random = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -22,8 +22,8 @@ from .parallel import UNITS, training_steps
 from .recall import SYMBOLS, Recipe, recall
 from .texts import LONG, NEGATIONS, NEWS, OPINIONS
 
-SHOWN = (0, 1, 5, 12, 30, 80, 200)  # distances of the table; the picture has them all
-MANY = 16  # texts that are trained together, beside one
+TABLE_DISTANCES = (0, 1, 5, 12, 30, 80, 200)  # the picture has all distances
+MANY = 16  # texts in a batch, compared with one text
 
 Fields = dict[str, object]
 
@@ -41,7 +41,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Desk:
-    """Where models are read and pictures are put; `say` tells how far the work is."""
+    """The folders of models and pictures, the effort, and `say`, which reports progress."""
 
     weights: Path
     pictures: Path
@@ -57,8 +57,8 @@ class Desk:
     def view(self, model: str, text: str, name: str, alt: str, timestep: int | None = None) -> str:
         """A picture as `render` draws it; a timestep's is of unit 0."""
         analyst = Analyst(self.predictor(model))
-        asked = View(name, 0, "forward", None, timestep, None, None, "en")
-        return self._put(name, gather(analyst, analyst.predictor.prepare(text), asked)("image/png"), alt)
+        options = View(name, 0, "forward", None, timestep, None, None, "en")
+        return self._put(name, gather(analyst, analyst.predictor.prepare(text), options)("image/png"), alt)
 
     def _put(self, name: str, picture: bytes, alt: str) -> str:
         (self.pictures / f"{name}.png").write_bytes(picture)
@@ -66,20 +66,20 @@ class Desk:
 
 
 def influence(desk: Desk) -> Fields:
-    """How the gradient fades, of each pair."""
+    """How the gradient fades in each pair."""
     stored = pairs.stored(desk.weights, "influence")
     rows = []
     for name, cells in stored.items():
         for cell, points in cells.items():
             medians, life = {p["distance"]: p["median"] for p in points}, figures.stored_half_life(points)
-            told = [number(medians[d]) if d in medians else "" for d in SHOWN]
-            rows.append([f"{name}-{cell}", *told, number(life) if life else "does not fade"])
+            cells_of_row = [number(medians[d]) if d in medians else "" for d in TABLE_DISTANCES]
+            rows.append([f"{name}-{cell}", *cells_of_row, number(life) if life else "does not fade"])
     zh, en = 200, 30
     return {
         "influence_picture": desk.draw(
             "influence", figures.influence(stored), "Median gradient norm against distance, for each RNN and LSTM pair"
         ),
-        "influence_table": table(["model", *(f"at {d}" for d in SHOWN), "half-life, tokens"], rows),
+        "influence_table": table(["model", *(f"at {d}" for d in TABLE_DISTANCES), "half-life, tokens"], rows),
         "zh_distance": zh,
         "zh_times": number(_times(stored["zh-sentiment"], zh)),
         "en_distance": en,
@@ -94,7 +94,7 @@ def _times(cells: Mapping[str, pairs.Rows], distance: int) -> float:
 
 
 def lengths(desk: Desk) -> Fields:
-    """Accuracy by length of text, of each pair."""
+    """Accuracy by length of text for each pair."""
     stored = pairs.stored(desk.weights, "by_length")
     rows = [
         [name, figures.span(rnn), rnn["texts"], *(f"{r['figure']:.3f}" for r in (rnn, lstm)), f"{gain:+.3f}"]
@@ -110,14 +110,14 @@ def lengths(desk: Desk) -> Fields:
     }
 
 
-def remembering(desk: Desk) -> Fields:
+def recall_task(desk: Desk) -> Fields:
     """The recall task, trained here."""
     effort = desk.effort
-    diets = {"gaps of any length": effort.recipe, "gaps that grow": effort.growing}
-    shares = {diet: _shares(desk, recipe, diet) for diet, recipe in diets.items()}
+    recipes = {"gaps of any length": effort.recipe, "gaps that grow": effort.growing}
+    shares = {gaps: _shares(desk, recipe, gaps) for gaps, recipe in recipes.items()}
     rows = [
-        [diet, cell.upper(), *(f"{share:.2f}" for share in np.mean(seeds, axis=0))]
-        for diet, cells in shares.items()
+        [gaps, cell.upper(), *(f"{share:.2f}" for share in np.mean(seeds, axis=0))]
+        for gaps, cells in shares.items()
         for cell, seeds in cells.items()
     ]
     plain = figures.recall(effort.gaps, shares["gaps of any length"], 1 / SYMBOLS)
@@ -135,22 +135,22 @@ def remembering(desk: Desk) -> Fields:
     }
 
 
-def _shares(desk: Desk, recipe: Recipe, diet: str) -> dict[str, list[Sequence[float]]]:
+def _shares(desk: Desk, recipe: Recipe, gaps: str) -> dict[str, list[Sequence[float]]]:
     shares: dict[str, list[Sequence[float]]] = {cell: [] for cell in pairs.CELLS}
     for cell in pairs.CELLS:
         for seed in range(desk.effort.seeds):
-            desk.say(f"  {cell.upper()} on {diet}, seed {seed + 1} of {desk.effort.seeds}")
+            desk.say(f"  {cell.upper()} on {gaps}, seed {seed + 1} of {desk.effort.seeds}")
             shares[cell].append(recall(cell, desk.effort.gaps, recipe, seed))
     return shares
 
 
 def belt(desk: Desk) -> Fields:
-    """One step of the cell, and what the belt keeps over one text."""
+    """One step of the cell, and what the cell state (the lecture's belt) keeps over one text."""
     model, text = "zh-sentiment-lstm", LONG["zh"]
     word = "糟糕"
-    (said,) = desk.predictor(model).predict([text], Inspection(("forget_gate",)))
-    assert said.inside is not None
-    lives = half_life(said.inside.tensors["forget_gate"].astype(np.float64))
+    (prediction,) = desk.predictor(model).predict([text], Inspection(("forget_gate",)))
+    assert prediction.inside is not None
+    lives = half_life(prediction.inside.tensors["forget_gate"].astype(np.float64))
     return {
         "median_life": number(float(np.median(lives))),
         "tenth_life": number(float(np.quantile(lives, 0.9))),
@@ -169,24 +169,24 @@ def belt(desk: Desk) -> Fields:
 
 def places(desk: Desk) -> Fields:
     """Gates at negations and at the borders of entities."""
-    found: Fields = {}
+    fields: Fields = {}
     for language in ("zh", "en"):
         reader, finder = (desk.predictor(f"{language}-{task}-lstm") for task in ("sentiment", "ner"))
         negations = gates.at_places(reader, OPINIONS[language], gates.negations(NEGATIONS[language]))
-        found[f"{language}_negations_table"] = _places(negations)
-        found[f"{language}_borders_table"] = _places(gates.at_places(finder, NEWS[language], gates.borders))
+        fields[f"{language}_negations_table"] = _places(negations)
+        fields[f"{language}_borders_table"] = _places(gates.at_places(finder, NEWS[language], gates.borders))
     text = OPINIONS["en"][0]
     alt = "Every gate of every unit over an English sentence with a negation"
-    return {**found, "negation_text": text, "gates_picture": desk.view("en-sentiment-lstm", text, "gates", alt)}
+    return {**fields, "negation_text": text, "gates_picture": desk.view("en-sentiment-lstm", text, "gates", alt)}
 
 
-def _places(found: gates.Places) -> str:
-    rows = [[kind, found.counts[kind], *(f"{v:.3f}" for v in means.values())] for kind, means in found.kinds.items()]
-    return table(["tokens", "count", *(name.replace("_", " ") for name in gates.SHOWN)], rows)
+def _places(places: gates.Places) -> str:
+    rows = [[kind, places.counts[kind], *(f"{v:.3f}" for v in means.values())] for kind, means in places.kinds.items()]
+    return table(["tokens", "count", *(name.replace("_", " ") for name in gates.MEASURED)], rows)
 
 
 def training(desk: Desk) -> Fields:
-    """A training step's time against T."""
+    """The time of a training step against T."""
     if not desk.effort.timesteps:
         untimed = "The short form of this page times nothing."
         return {

@@ -1,4 +1,4 @@
-"""Texts written for this document, so that it can be made without the data."""
+"""Texts written for this page, so that it can be made without the data sets."""
 
 NEGATIONS = {
     "zh": ("不", "没", "别", "未", "非"),
@@ -43,7 +43,7 @@ NEWS = {
     ),
 }
 
-# One long review in each language: the first clause decides it, the rest is talk. For the pictures of memory.
+# One long review in each language, for the pictures of memory: only the first clause carries the opinion.
 LONG = {
     "zh": "这家酒店非常糟糕。我们是坐地铁来的，出站以后走了十分钟，路上有一家书店和两家面馆，门口停着几辆出租车。",
     "en": (

@@ -1,7 +1,7 @@
 """Text in; predictions, hidden states and gates out. Knows torch, never HTTP.
 
-The door: what a user of the library needs, each name loaded when it is first asked for, since a command line that wants
-an error class need not wait for torch.
+The names that a user of the library needs. Each is imported on first access, so that a command line that only needs an
+error class does not wait for torch.
 """
 
 import importlib

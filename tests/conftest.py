@@ -18,16 +18,18 @@ from models.text.features import Feature, FeatureKind, bigram_forms
 from models.text.tokenizers import TOKENIZERS
 from models.text.vocabulary import Vocabulary
 
-collect_ignore = [] if "GATESCOPE_IMAGE" in os.environ else ["image"]  # `make image-test` names an image that was built
+collect_ignore = [] if "GATESCOPE_IMAGE" in os.environ else ["image"]  # `make image-test` sets it to a built image
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--without-kernel", action="store_true", help="as where no compiler was: on torch's kernels alone")
+    parser.addoption(
+        "--without-kernel", action="store_true", help="as on a machine without a compiler: only torch's kernels"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--without-kernel"):
-        models.runtime.cpu.kernel.LIBRARY = Path("not/built")  # in this process, and by the setting in those it starts
+        models.runtime.cpu.kernel.LIBRARY = Path("not/built")  # in this process; the setting is for processes it starts
         os.environ["GATESCOPE_KERNEL"] = "torch"
 
 
@@ -40,7 +42,7 @@ LABELS = {"text-classification": ("negative", "neutral", "positive"), "token-cla
 
 @dataclass(frozen=True)
 class Tiny:
-    """What makes one tiny model."""
+    """The properties of a tiny model."""
 
     task: Task = "text-classification"
     cell: Cell = "lstm"
@@ -54,7 +56,7 @@ class Tiny:
 
 
 def make_checkpoint(name: str, tiny: Tiny) -> Checkpoint:
-    """A network with weights of about the size that training gives; not yet on disk, so its digests are empty."""
+    """A network with weights of about the size of trained ones; not yet on disk, so its digests are empty."""
     tokenizer = "characters" if tiny.language == "zh" else "words"
     tokens = [TOKENIZERS[tokenizer](s) for s in SENTENCES[tiny.language]]
     forms = Vocabulary.count(t.form for text in tokens for t in text)
@@ -118,7 +120,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of all tiny models; read, never written to."""
+    """A folder of all tiny models; tests must not write to it."""
     folder = tmp_path_factory.mktemp("weights")
     for name, tiny in TINY.items():
         save_checkpoint(folder / name, make_checkpoint(name, tiny), torch.float32)
@@ -127,7 +129,7 @@ def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_checkpoint(tmp_path: Path) -> Callable[..., Checkpoint]:
-    """``tiny_checkpoint(cell="rnn", layers=2)``: a tiny model that went through a folder, ``tmp_path / "tiny"``."""
+    """``tiny_checkpoint(cell="rnn", layers=2)``: a tiny model, saved to and loaded from a folder, ``tmp_path / "tiny"``."""
 
     def make(**changes: object) -> Checkpoint:
         return save_checkpoint(tmp_path / "tiny", make_checkpoint("tiny", replace(Tiny(), **changes)), torch.float32)  # type: ignore[arg-type]

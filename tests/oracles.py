@@ -1,4 +1,4 @@
-"""Slow and obvious references in float64, which any reader can trust."""
+"""Slow and simple references in float64, which any reader can check."""
 
 import itertools
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ def embed(network: Classifier | Tagger, ids: TextIds) -> torch.Tensor:
         parts = []
         for feature in network.architecture.features:
             table = network.embedding.tables[feature.kind].detach().double()
-            named = [int(i) for i in ids[feature.kind][t] if i != 0]
-            parts.append(torch.stack([table[i] for i in named]).mean(0))
+            ids_of_token = [int(i) for i in ids[feature.kind][t] if i != 0]
+            parts.append(torch.stack([table[i] for i in ids_of_token]).mean(0))
         rows.append(torch.cat(parts))
     return torch.stack(rows)
 
@@ -33,7 +33,7 @@ def weights_of(network: Classifier | Tagger, layer: int, direction: str) -> Cell
 
 
 def step_loop(network: Classifier | Tagger, ids: TextIds) -> dict[str, Array]:
-    """Every state and gate of one text, one step after the other: name -> [layer, direction, timestep, unit]."""
+    """Every state and gate of one text, step by step: name -> [layer, direction, timestep, unit]."""
     x, encoder = embed(network, ids), network.encoder
     out: dict[str, list[list[torch.Tensor]]] = {name: [] for name in encoder.tensors}
     for layer in range(len(encoder.layers)):

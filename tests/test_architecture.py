@@ -1,4 +1,4 @@
-"""The arrows of the design, read off the imports: data flows one way, and nothing below knows of HTTP."""
+"""The design's dependencies, read from the imports: they go one way, and `models/` does not know HTTP."""
 
 import ast
 from pathlib import Path
@@ -12,7 +12,7 @@ FILES = sorted(p for part in ("models", "service") for p in (ROOT / part).rglob(
 
 
 def imports(path: Path) -> set[str]:
-    """Absolute names of all that a file imports, type-checking imports included."""
+    """Absolute names of everything that a file imports, also under TYPE_CHECKING."""
     package = path.relative_to(ROOT).with_suffix("").parts
     package = package[:-1]
     found = set()
@@ -50,13 +50,14 @@ def room(name: str) -> str:
 def test_a_room_imports_only_from_those_below_it(path: Path) -> None:
     """Rooms in the order of the floors; a package's own door, `models/__init__.py`, may name any."""
     floors = [*(f"models.{r}" for r in MODEL_ROOMS), *(f"service.{r}" for r in SERVICE_ROOMS)]
-    here = room(module(path))
-    if here in ("models", "service"):
+    own_room = room(module(path))
+    if own_room in ("models", "service"):
         return
     above = {
         other
         for other in map(room, imports(path))
-        if other in floors and (floors.index(other) > floors.index(here) or {(here, other), (other, here)} & SIBLINGS)
+        if other in floors
+        and (floors.index(other) > floors.index(own_room) or {(own_room, other), (other, own_room)} & SIBLINGS)
     }
     assert not above, f"{module(path)} imports from {', '.join(sorted(above))}, which stands above or beside it"
 

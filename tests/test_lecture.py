@@ -1,4 +1,4 @@
-"""The lecture's page in its short form; and that the one in docs/ tells what stands beside the weights."""
+"""The lecture's page in its short form; and that the page in docs/ agrees with the stored evaluations."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,7 @@ from lecture.__main__ import SHORT, write
 from lecture.markdown import number
 from lecture.parallel import UNITS, feed_forward
 from models.checkpoint.checkpoint import load_checkpoint
+from models.inference.inspection import Inspection
 from models.inference.predictor import Predictor
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(ROOT / "weights", tmp_path_factory.mktemp("docs"), SHORT, lambda said: None)
+    return write(ROOT / "weights", tmp_path_factory.mktemp("docs"), SHORT, lambda message: None)
 
 
 def linked(page: Path) -> list[Path]:
@@ -36,7 +37,7 @@ def test_every_picture_is_linked_and_every_link_is_a_picture(page: Path) -> None
 
 
 def test_the_page_in_docs_tells_what_is_stored(page: Path) -> None:
-    """All rows that come from `evaluation.json` are in docs/ as they are here; so a new evaluation needs `make lecture`."""
+    """All rows from `evaluation.json` are the same in docs/; so a new evaluation needs `make lecture`."""
 
     def stored(written: Path) -> list[str]:
         text = written.read_text("utf-8")
@@ -96,35 +97,33 @@ def test_the_feed_forward_layer_costs_what_the_lstm_costs() -> None:
 
 def test_negations_are_marked_with_the_token_after() -> None:
     predictor = Predictor(load_checkpoint(ROOT / "weights/zh-sentiment-lstm"), torch.device("cpu"))
-    (said,) = predictor.predict(["房间不干净"])
-    assert gates.negations(["不"])(said) == ["other", "other", "negation", "after one", "other"]
+    (prediction,) = predictor.predict(["房间不干净"])
+    assert gates.negations(["不"])(prediction) == ["other", "other", "negation", "after one", "other"]
 
 
 def test_borders_are_those_of_the_entities_found() -> None:
     predictor = Predictor(load_checkpoint(ROOT / "weights/zh-ner-lstm"), torch.device("cpu"))
-    (said,) = predictor.predict(["李华住在北京和上海。"])
-    assert said.entities
-    marked = gates.borders(said)
-    for entity in said.entities:
-        first = next(t for t, token in enumerate(said.tokens) if token.start == entity.start)
+    (prediction,) = predictor.predict(["李华住在北京和上海。"])
+    assert prediction.entities
+    marked = gates.borders(prediction)
+    for entity in prediction.entities:
+        first = next(t for t, token in enumerate(prediction.tokens) if token.start == entity.start)
         assert marked[first] == "first"
-    kinds = dict(zip((t.text for t in said.tokens), marked, strict=True))
+    kinds = dict(zip((t.text for t in prediction.tokens), marked, strict=True))
     assert (kinds["北"], kinds["京"], kinds["和"]) == ("first", "inside", "just after")
 
 
 def test_places_are_means_over_tokens_and_units() -> None:
     predictor = Predictor(load_checkpoint(ROOT / "weights/zh-sentiment-lstm"), torch.device("cpu"))
     text = "房间不干净"
-    from models.inference.inspection import Inspection
-
-    (said,) = predictor.predict([text], Inspection())
-    assert said.inside is not None
-    values = {name: v[0, 0].astype(np.float64) for name, v in said.inside.tensors.items()}
-    found = gates.at_places(predictor, [text], gates.negations(["不"]))
-    assert found.counts == {"other": 2, "negation": 1, "after one": 1}
-    assert found.kinds["other"]["forget_gate"] == pytest.approx(values["forget_gate"][[1, 4]].mean(), abs=1e-6)
-    moved = values["cell_state"][2] - values["cell_state"][1]
-    assert found.kinds["negation"]["belt"] == pytest.approx(np.linalg.norm(moved) / np.sqrt(len(moved)), abs=1e-6)
+    (prediction,) = predictor.predict([text], Inspection())
+    assert prediction.inside is not None
+    values = {name: v[0, 0].astype(np.float64) for name, v in prediction.inside.tensors.items()}
+    places = gates.at_places(predictor, [text], gates.negations(["不"]))
+    assert places.counts == {"other": 2, "negation": 1, "after one": 1}
+    assert places.kinds["other"]["forget_gate"] == pytest.approx(values["forget_gate"][[1, 4]].mean(), abs=1e-6)
+    change = values["cell_state"][2] - values["cell_state"][1]
+    assert places.kinds["negation"]["belt"] == pytest.approx(np.linalg.norm(change) / np.sqrt(len(change)), abs=1e-6)
 
 
 def test_a_stored_half_life_is_that_of_its_exponential() -> None:
@@ -133,10 +132,10 @@ def test_a_stored_half_life_is_that_of_its_exponential() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, "beyond float64"), (0.0, "0"), (1.2345, "1.23"), (2.9e-13, "2.9e-13"), (67.31, "67.3")]
+    ("value", "text"), [(None, "beyond float64"), (0.0, "0"), (1.2345, "1.23"), (2.9e-13, "2.9e-13"), (67.31, "67.3")]
 )
-def test_numbers_have_three_digits(value: float | None, said: str) -> None:
-    assert number(value) == said
+def test_numbers_have_three_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
 
 
 def test_effort_short_times_nothing() -> None:

@@ -14,11 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VERSION = next(
-    line.removeprefix("torch==")
-    for line in (ROOT / "requirements/torch.txt").read_text().splitlines()
-    if line.startswith("torch==")
-)
+PINS = (ROOT / "requirements/torch.txt").read_text().splitlines()
+VERSION = next(pin.removeprefix("torch==") for pin in PINS if pin.startswith("torch=="))
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -53,10 +50,10 @@ def test_torch_comes_from_the_index_that_is_named(index: str, tmp_path: Path) ->
     command = ["make", "--no-print-directory", "torch", f"VENV={venv}", f"TORCH_INDEX_URL={index}"]
     done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said = subprocess.run(
+    printed = subprocess.run(
         [venv / "bin/python", "-c", "import torch; print(torch.came_from)"], capture_output=True, text=True
     )
-    assert said.stdout.strip() == "loopback"
+    assert printed.stdout.strip() == "loopback"
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.lock")), ids=lambda p: p.name)
@@ -70,13 +67,12 @@ def test_a_lock_pins_by_hash_and_names_no_address(lock: Path) -> None:
 
 
 def test_what_cuda_alone_brings_is_pinned_by_version() -> None:
-    lines = (ROOT / "requirements/torch.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
+    pins = [line for line in PINS if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", pin) for pin in pins)
     assert all(pin.startswith(("torch==", "nvidia-", "cuda-", "triton==")) for pin in pins)
 
 
 def test_help_lists_every_target() -> None:
-    said = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    printed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     for target in ("serve", "test", "lint", "format", "lock", "clean"):
-        assert re.search(rf"^{target}\s+\S", said, re.MULTILINE)
+        assert re.search(rf"^{target}\s+\S", printed, re.MULTILINE)

@@ -36,7 +36,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands need of a clone, with data for `train`; what they write stays out of this one."""
+    """A copy of the files that the commands need, with data for `train`, so that they write outside this repository."""
     out = tmp_path_factory.mktemp("clone")
     for name in (
         "Makefile",
@@ -70,8 +70,8 @@ def environment(port: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def made(place: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
-    """`make serve`, as README says it, in the environment that is there already."""
+def served(place: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
+    """A server started by README's `make serve`, in the present virtual environment."""
     command = ["make", "serve", f"VENV={sys.prefix}"]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     waiting, deadline = threading.Event(), time.monotonic() + 120
@@ -89,22 +89,22 @@ def made(place: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
     assert server.wait(30) is not None
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
 def test_every_code_block_runs_and_answers_as_shown(
     readme: Path, place: Path, port: int, environment: dict[str, str]
 ) -> None:
     shutil.rmtree(place / "weights/my-lstm", ignore_errors=True)
-    output = ""
-    found = blocks(readme)
-    assert len(found) >= 7
-    for language, code in found:
+    answer = ""
+    code_blocks = blocks(readme)
+    assert len(code_blocks) >= 7
+    for language, code in code_blocks:
         code = code.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
         if language == "json":
-            _assert_within(json.loads(code), json.loads(output))
+            _assert_within(json.loads(code), json.loads(answer))
             continue
         if code.startswith("make serve"):
-            continue  # it is running: the fixture `made`
+            continue  # the fixture `served` runs it
         command = (
             [sys.executable, "-c", code]
             if language == "python"
@@ -112,34 +112,34 @@ def test_every_code_block_runs_and_answers_as_shown(
         )
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
-        output = done.stdout
-        assert output.strip(), code
+        answer = done.stdout
+        assert answer.strip(), code
 
 
 def _with_url(code: str, port: int) -> str:
     return re.sub(r"(gatescope (?!train|evaluate|serve)[a-z]+)", rf"\1 --url http://127.0.0.1:{port}", code)
 
 
-def _assert_within(shown: object, answer: object, where: str = "") -> None:
-    """What README shows stands so in the answer; README may leave fields out, and numbers may differ in late digits."""
-    if isinstance(shown, dict) and isinstance(answer, dict):
-        for key, value in shown.items():
+def _assert_within(documented: object, answer: object, where: str = "") -> None:
+    """The answer has what README documents; README may leave fields out, and numbers may differ in the last digits."""
+    if isinstance(documented, dict) and isinstance(answer, dict):
+        for key, value in documented.items():
             assert key in answer, f"{where}.{key} is not in the answer"
             _assert_within(value, answer[key], f"{where}.{key}")
-    elif isinstance(shown, list) and isinstance(answer, list):
-        assert len(shown) == len(answer), where
-        for i, (a, b) in enumerate(zip(shown, answer, strict=True)):
+    elif isinstance(documented, list) and isinstance(answer, list):
+        assert len(documented) == len(answer), where
+        for i, (a, b) in enumerate(zip(documented, answer, strict=True)):
             _assert_within(a, b, f"{where}[{i}]")
     elif where.endswith("recurrence_max_abs_error"):
         assert isinstance(answer, float)
         assert 0 < answer < 2e-6
-    elif where.endswith("certificate.kernel"):  # which one is the machine's choice
+    elif where.endswith("certificate.kernel"):  # depends on the machine
         assert isinstance(answer, str)
         assert answer == "torch" or answer.startswith("fused-")
-    elif isinstance(shown, float):
-        assert answer == pytest.approx(shown, abs=2e-3), where
+    elif isinstance(documented, float):
+        assert answer == pytest.approx(documented, abs=2e-3), where
     else:
-        assert shown == answer, where
+        assert documented == answer, where
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
@@ -153,15 +153,13 @@ def test_the_first_answer_with_forget_gates_is_within_20_lines(readme: Path) -> 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)
 def test_every_setting_stands_in_readme_with_its_default(readme: Path) -> None:
     rows = dict(re.findall(r"^\| `GATESCOPE_(\w+)` \| `?(.*?)`? \|", readme.read_text("utf-8"), re.MULTILINE))
-    want = {
-        name.upper(): ""
-        if field.default is None
-        else str(field.default).lower()
-        if isinstance(field.default, bool)
-        else str(field.default)
-        for name, field in Settings.model_fields.items()
-    }
-    assert rows == want
+    assert rows == {name.upper(): _written(field.default) for name, field in Settings.model_fields.items()}
+
+
+def _written(default: object) -> str:
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: p.name)

@@ -1,4 +1,4 @@
-"""The shipped models: whole, small, honest, and what they say is what their weights do."""
+"""The shipped models: complete, small, documented, and their activations equal the float64 step loop."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Who stands beside us: an adapter for each peer, and how each is installed, started and stopped."""
+"""The servers that ours is compared with: an adapter for each, and how it is installed, started and stopped."""

@@ -1,17 +1,17 @@
 """BentoML: bentoml serve bench.peers.bentoml:Peer --port PORT
 
-Its batching takes lists alone, so a request's `inputs` is a list of one text.
+Its batching needs lists, so a request's `inputs` is a list of one text.
 """
 
 from typing import Any
 
-import bentoml  # type: ignore[import-not-found]  # installed in its own environment alone
+import bentoml  # type: ignore[import-not-found]  # installed only in its own environment
 
 from .shared import load
 
 
 # Tried, requests/s at 64 connections: a plain method 1040, an async one 930; batches of 32 970; a latency of 200 ms
-# 980, of 20 ms the same and some answers are 503.
+# 980, of 20 ms the same, but some answers are 503.
 @bentoml.service(
     workers=1,
     logging={"access": {"enabled": False}},

@@ -1,4 +1,4 @@
-"""The asking side: processes of their own on core 1, and texts that never repeat in a run."""
+"""The client side: separate processes on core 1, and texts that never repeat in a run."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ from .table import HOST
 
 @contextmanager
 def clients(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes on core 1, where there are two: a load must not share the server's core, nor our memory."""
+    """New processes, on core 1 where there are two: a load must share neither the server's core nor this memory."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, fresh, _pin if cores() > 1 else None) as pool:
         yield pool
@@ -32,13 +32,13 @@ def _pin() -> None:
 
 @dataclass(frozen=True)
 class Writer:
-    """Texts of a model's own tokens."""
+    """Makes texts of a model's own tokens."""
 
     vocabulary: Vocabulary
     separator: str
 
     @classmethod
-    def of(cls, model: Path) -> "Writer":
+    def for_model(cls, model: Path) -> "Writer":
         """Raises: CheckpointError."""
         checkpoint = load_checkpoint(model)
         vocabulary = checkpoint.network.architecture.features[0].vocabulary
@@ -46,7 +46,7 @@ class Writer:
         return cls(vocabulary, "" if checkpoint.manifest.tokenizer == "characters" else " ")
 
     def usual(self, count: int, seed: int) -> list[str]:
-        """As long as people write: 5 to 60 tokens, median 20."""
+        """Texts of realistic length: 5 to 60 tokens, median 20."""
         return texts(self.vocabulary, self.separator, lengths(count, seed), seed)
 
     def long(self, count: int, tokens: int, seed: int) -> list[str]:
@@ -54,17 +54,17 @@ class Writer:
 
 
 def one_by_one(port: int, requests: Sequence[bytes]) -> tuple[list[float], list[int]]:
-    """What each request took in ms, and the bytes of its answer, on one connection.
+    """The time of each request in ms and the bytes of its answer, on one connection.
 
     Raises: RuntimeError where one is not answered with 200.
     """
-    took, sizes = [], []
+    times, sizes = [], []
     with Connection(HOST, port) as connection:
         for request in requests:
-            begun = time.perf_counter()
+            start = time.perf_counter()
             status, body = connection.ask(request)
-            took.append((time.perf_counter() - begun) * 1000)
+            times.append((time.perf_counter() - start) * 1000)
             sizes.append(len(body))
             if status != 200:
                 raise RuntimeError(f"a request was answered with {status}: {body[:200]!r}")
-    return took, sizes
+    return times, sizes

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, in build/bench/, made when it is first needed.
+"""A virtual environment for each peer, in build/bench/, made when first needed.
 
 Its requirements, bench/requirements/<peer>.txt, are the peer and what `models/` imports, with the same torch as ours.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 BUILD = Path("build/bench")
 REQUIREMENTS = Path("bench/requirements")
-_MADE = "requirements.txt"  # within an environment: what it was made from
+_MADE = "requirements.txt"  # a copy in the environment of the requirements it was made from
 
 
 class InstallFailed(Exception):
@@ -18,13 +18,13 @@ class InstallFailed(Exception):
 
 
 def ensure(peer: str) -> Path:
-    """The peer's interpreter, in an environment that holds what its requirements say now.
+    """The peer's Python interpreter, in an environment that matches its current requirements.
 
     Raises: InstallFailed.
     """
-    folder, wanted = BUILD / peer, (REQUIREMENTS / f"{peer}.txt").read_text()
-    python, made = folder / "bin" / "python", folder / _MADE
-    if python.exists() and made.exists() and made.read_text() == wanted:
+    folder, requirements = BUILD / peer, (REQUIREMENTS / f"{peer}.txt").read_text()
+    python, made_from = folder / "bin" / "python", folder / _MADE
+    if python.exists() and made_from.exists() and made_from.read_text() == requirements:
         return python
     BUILD.mkdir(parents=True, exist_ok=True)
     log = BUILD / f"{peer}.log"
@@ -35,12 +35,12 @@ def ensure(peer: str) -> Path:
             done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT)  # noqa: S603  # pip, by its path
             if done.returncode:
                 raise InstallFailed(f"{peer} could not be installed ({step} failed): read {log} and run it again")
-    made.write_text(wanted)
+    made_from.write_text(requirements)
     return python
 
 
 def _steps(peer: str, folder: Path, python: Path) -> list[tuple[str, list[str]]]:
-    """torch first and alone, as the Makefile does: its CPU build may come from an index of its own."""
+    """torch is installed first and separately, as in the Makefile: its CPU build may come from an index of its own."""
     index = os.environ.get("TORCH_INDEX_URL")
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     file = str(REQUIREMENTS / f"{peer}.txt")

@@ -1,4 +1,4 @@
-"""Do all contenders say the same? What they do is compared only then."""
+"""Compares the contenders' outputs; their speed is compared only where outputs are equal."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +11,15 @@ from .table import BF16, HOST
 
 Scores = dict[str, float]  # by label
 TOLERANCE = 1e-4  # of a score
-_SAME_LABELS = 0.9  # of the texts, at half the precision
+_SAME_LABELS = 0.9  # the least share of texts with the same label in bfloat16
 
 
 class OutputsDiffer(Exception):
-    """A contender answers something else than ours, so its speed says nothing."""
+    """A contender's answers differ from ours, so its speed cannot be compared."""
 
 
 def scores_of(server: Running, texts: Sequence[str]) -> list[Scores]:
-    """Asked side by side, so that batches are made. Raises: OutputsDiffer for an answer that is not 200."""
+    """Each text's scores, requested concurrently so that batches form. Raises: OutputsDiffer for a status not 200."""
     with ThreadPoolExecutor(16) as threads:
         return list(threads.map(lambda text: _answer(server, text), texts))
 
@@ -33,7 +33,7 @@ def _answer(server: Running, text: str) -> Scores:
 
 
 def scores(body: bytes) -> Scores:
-    """Of one text's answer, as ours writes it, as the peers do, or as a list of one."""
+    """Label -> score from one text's answer in our format, the peers' format, or a list with one answer."""
     answer = orjson.loads(body)
     if isinstance(answer, dict):
         answer = answer.get("results", [answer])
@@ -41,9 +41,9 @@ def scores(body: bytes) -> Scores:
 
 
 def largest_difference(name: str, found: Sequence[Scores], ours: Sequence[Scores]) -> float:
-    """Of a score, over all texts and labels.
+    """The largest difference of a score, over all texts and labels.
 
-    Raises: OutputsDiffer where a label is another or a score is off; bfloat16 may differ on a few texts' labels.
+    Raises: OutputsDiffer for another label or too large a difference; bfloat16 may differ in the labels of a few texts.
     """
     if any(a.keys() != b.keys() for a, b in zip(found, ours, strict=True)):
         raise OutputsDiffer(f"{name} has other labels than ours")

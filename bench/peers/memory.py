@@ -1,4 +1,4 @@
-"""What of our server's memory is weights, what was made from them, and what is the rest."""
+"""How much of our server's memory is weights, what was made from them, and the rest."""
 
 import re
 import time
@@ -20,15 +20,15 @@ _SETTLE_S = 2.0
 
 
 def resident(server: Running, weights: Path) -> dict[str, int]:
-    """In bytes: rss, of it anonymous and of files (libraries), after some rest; weights as float32; packed, their copy
-    for the fused kernel; tables; rest_anonymous, what remains of the anonymous part.
+    """Bytes, after a pause: rss and its parts anonymous and files (libraries); weights in float32; packed, their copy
+    for the fused kernel; tables; rss_less_known and anonymous_less_known, the rest without weights, packed and tables.
 
     Raises: ServerFailed where the log does not say what was loaded.
     """
     time.sleep(_SETTLE_S)
     status = Path(f"/proc/{server.pid}/status").read_text()
     rss, anonymous, files = (
-        1024 * int(_found(rf"{name}:\s+(\d+) kB", status)) for name in ("VmRSS", "RssAnon", "RssFile")
+        1024 * int(_first_group(rf"{name}:\s+(\d+) kB", status)) for name in ("VmRSS", "RssAnon", "RssFile")
     )
     log = server.contender.log.read_text()
     parameters = sum(map(int, re.findall(r"\((\d+) parameters\)", log)))
@@ -39,13 +39,19 @@ def resident(server: Running, weights: Path) -> dict[str, int]:
         packed = pool.submit(packed_bytes, weights).result()
     known = 4 * parameters + packed + tables
     return {
-        "rss": rss, "anonymous": anonymous, "files": files, "weights": 4 * parameters, "packed": packed,
-        "tables": tables, "rss_less_known": rss - known, "anonymous_less_known": anonymous - known,
-    }  # fmt: skip
+        "rss": rss,
+        "anonymous": anonymous,
+        "files": files,
+        "weights": 4 * parameters,
+        "packed": packed,
+        "tables": tables,
+        "rss_less_known": rss - known,
+        "anonymous_less_known": anonymous - known,
+    }
 
 
 def packed_bytes(weights: Path) -> int:
-    """Of every model in a folder, loaded as the service loads them; tables are not counted."""
+    """Bytes of packed weights of every model in a folder, loaded as the service loads them; without tables."""
     registry = Registry()
     registry.load(Settings(weights_dir=weights), torch.device("cpu"))
     return sum(t.numel() * t.element_size() for p in registry.predictors.values() for t in _packed(p))
@@ -58,11 +64,11 @@ def _packed(predictor: Predictor) -> Iterator[Tensor]:
     for layer in (layer for layers in runner.layers for layer in layers):
         yield layer.weight_hh
         yield layer.bias
-    yield from (its.weights for its in runner.inputs if its.weights is not None)
+    yield from (projection.weights for projection in runner.inputs if projection.weights is not None)
     yield from (weights for layers in runner.projections for weights in layers)
     yield from runner.head
 
 
-def _found(pattern: str, text: str) -> str:
+def _first_group(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
     return match[1] if match else "0"

@@ -1,10 +1,10 @@
-"""FastAPI itself: pydantic in, pydantic out, nothing in between. What any FastAPI service stays below."""
+"""FastAPI alone: pydantic in and out, and a constant answer. The upper bound for any FastAPI service."""
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 
-class Asked(BaseModel):
+class Request(BaseModel):
     inputs: str | list[str]
 
 
@@ -13,19 +13,19 @@ class Label(BaseModel):
     score: float
 
 
-class Said(BaseModel):
+class Result(BaseModel):
     labels: list[Label]
     tokens: int
 
 
 class Answer(BaseModel):
-    results: list[Said]
+    results: list[Result]
 
 
 app = FastAPI()
 
 
 @app.post("/predict", response_model=Answer)
-async def predict(asked: Asked) -> Answer:
+async def predict(request: Request) -> Answer:
     labels = [Label(label="positive", score=0.75), Label(label="negative", score=0.25)]
-    return Answer(results=[Said(labels=labels, tokens=len(asked.inputs))])
+    return Answer(results=[Result(labels=labels, tokens=len(request.inputs))])

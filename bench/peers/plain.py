@@ -1,4 +1,4 @@
-"""FastAPI as most people write it: pydantic in and out, the model called in the handler. The floor."""
+"""FastAPI as most people write it: pydantic in and out, the model called in the handler. The lower bound."""
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from .shared import load
 
 
-class Asked(BaseModel):
+class Request(BaseModel):
     inputs: str
 
 
@@ -23,7 +23,7 @@ def create() -> FastAPI:
     app, predict_batch = FastAPI(), load()
 
     @app.post("/predict", response_model=Answer)
-    async def predict(asked: Asked) -> Answer:
-        return Answer.model_validate(predict_batch([asked.inputs])[0])
+    async def predict(request: Request) -> Answer:
+        return Answer.model_validate(predict_batch([request.inputs])[0])
 
     return app

@@ -1,6 +1,6 @@
-"""Start a server on a core of its own, wait until it answers, and stop it with all that it started. Linux alone.
+"""Starts a server on a core of its own, waits until it answers, and stops it with all of its children. Linux only.
 
-What a server starts inherits a mark in its environment, so children that left its process group (Ray's do) are found.
+Children inherit a mark in the environment, so that those that left the server's process group (as Ray's do) are found.
 """
 
 import contextlib
@@ -49,13 +49,16 @@ def running(contender: Contender) -> Iterator[Running]:
     command = contender.command(port)
     print(f"{contender.name}: starting", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
-        own = {_MARK: mark, "TMPDIR": scratch, "RAY_TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
+        variables = {_MARK: mark, "TMPDIR": scratch, "RAY_TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
         contender.log.parent.mkdir(parents=True, exist_ok=True)
         with contender.log.open("w") as log:
-            process = subprocess.Popen(  # noqa: S603  # of this folder's table alone
-                [*_pinned(), *command], env=os.environ | contender.variables(port) | own,
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+            process = subprocess.Popen(  # noqa: S603  # a command of bench.peers.table
+                [*_pinned(), *command],
+                env=os.environ | contender.variables(port) | variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
             try:
                 _wait(process, contender, port)
                 yield Running(contender, port, process.pid)
@@ -69,45 +72,45 @@ def _pinned() -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        return int(free.getsockname()[1])
 
 
 def _wait(process: "subprocess.Popen[bytes]", contender: Contender, port: int) -> None:
-    """Until readiness, or one text, is answered with 200."""
-    until = time.monotonic() + _START_S
-    while process.poll() is None and time.monotonic() < until:
+    """Waits until the readiness request, or one text, is answered with 200."""
+    deadline = time.monotonic() + _START_S
+    while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), Connection(HOST, port) as connection:
             if connection.ask(contender.readiness(port))[0] == 200:
                 return
         time.sleep(0.1)
-    found = "ended" if process.poll() is not None else f"did not answer within {_START_S:.0f} s"
-    raise ServerFailed(f"{contender.name} {found}: read {contender.log}")
+    outcome = "ended" if process.poll() is not None else f"did not answer within {_START_S:.0f} s"
+    raise ServerFailed(f"{contender.name} {outcome}: read {contender.log}")
 
 
 def _stop(process: "subprocess.Popen[bytes]", mark: str) -> None:
-    """Ask first, for a server tidies up; then end whatever is left by force."""
+    """Asks the server to stop, so that it can clean up; then kills what is left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_S)
-    until = time.monotonic() + _STOP_S
-    while (left := _marked(mark)) and time.monotonic() < until:
+    deadline = time.monotonic() + _STOP_S
+    while (left := _marked(mark)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        process.poll()  # so that it is no zombie
+        process.poll()  # reaps it, so that it does not stay a zombie
         time.sleep(0.05)
 
 
 def _marked(mark: str) -> list[int]:
-    wanted = f"{_MARK}={mark}".encode()
-    return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if wanted in _read(p)]
+    variable = f"{_MARK}={mark}".encode()
+    return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/environ") if variable in _read(p)]
 
 
 def _read(environ: Path) -> list[bytes]:
-    """Another user's process, or one that has just ended, has nothing to tell."""
+    """The variables; empty for another user's process or one that has just ended."""
     try:
         return environ.read_bytes().split(b"\0")
     except OSError:

@@ -1,12 +1,12 @@
 """Ray Serve: python -m bench.peers.ray
 
-The replica itself listens ("direct ingress", a part of Ray's throughput-optimized mode): a proxy is a process more, by
-which one core can only lose. Ray reads that mode and the replica's port from the environment: `bench.peers.table`.
+The replica itself listens ("direct ingress", a part of Ray's throughput-optimized mode): a proxy would be one more
+process on the same core. Ray reads that mode and the replica's port from the environment: `bench.peers.table`.
 """
 
 from typing import Any
 
-import ray  # type: ignore[import-not-found]  # installed in its own environment alone
+import ray  # type: ignore[import-not-found]  # installed only in its own environment
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,6 +30,6 @@ class Peer:
 
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-    # a proxy is started in any case: on some free port, where nobody asks it
+    # Ray always starts a proxy: here on a free port, where it gets no requests
     serve.start(http_options={"port": 0}, logging_config={"enable_access_log": False, "log_level": "WARNING"})
     serve.run(Peer.bind(), route_prefix="/predict", blocking=True)  # type: ignore[attr-defined]

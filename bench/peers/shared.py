@@ -1,7 +1,7 @@
-"""The model that every peer serves: the same file, vocabulary, tokens and kernel as ours, so that servers are compared.
+"""The model that every peer serves: the same file, vocabulary, tokens and kernel as ours, to compare servers alone.
 
-Chosen by the environment: BENCH_MODEL, a model's folder, and BENCH_KERNEL, as `models.runtime.cpu.kernel.choose` names
-them.
+The environment selects it: BENCH_MODEL, a model's folder, and BENCH_KERNEL, a name for
+`models.runtime.cpu.kernel.choose`.
 """
 
 import gc
@@ -17,7 +17,7 @@ from models.inference.predictor import Predictor
 from models.runtime.cpu.fused import FusedRunner
 from models.runtime.cpu.tables import tabulate
 
-TABLE_BYTES = 128_000_000  # of looked-up inputs, as the service has by default
+TABLE_BYTES = 128_000_000  # of looked-up inputs, the service's default
 PredictBatch = Callable[[list[str]], list[dict[str, Any]]]
 
 
@@ -40,5 +40,5 @@ def load() -> PredictBatch:
 
     predict_batch(["我想吃汉堡"])
     gc.collect()
-    gc.freeze()  # ours does so too: a full collection with torch imported takes a tenth of a second
+    gc.freeze()  # as in ours: a full collection with torch imported takes a tenth of a second
     return predict_batch

@@ -1,4 +1,4 @@
-"""Every contender: how it is started, where it is asked, and whose environment it runs in."""
+"""Every contender: its command, its path for requests, and the environment that it runs in."""
 
 import sys
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Contender:
     peer: str | None = None
     path: str = "/predict"
     takes_lists: bool = False
-    ready: str | None = None  # where it says whether it is ready; None: it is when it answers a text
+    readiness_path: str | None = None  # None: it is ready when it answers a text
 
     def command(self, port: int) -> list[str]:
         """Makes the peer's environment where it is missing. Raises: environments.InstallFailed."""
@@ -44,7 +44,11 @@ class Contender:
         return request(HOST, port, self.path, orjson.dumps({"inputs": [text] if self.takes_lists else text}))
 
     def readiness(self, port: int) -> bytes:
-        return request(HOST, port, self.ready, method="GET") if self.ready else self.request(port, "酒店不错")
+        return (
+            request(HOST, port, self.readiness_path, method="GET")
+            if self.readiness_path
+            else self.request(port, "酒店不错")
+        )
 
     @property
     def log(self) -> Path:
@@ -52,23 +56,25 @@ class Contender:
 
 
 def ours(name: str = OURS, weights: Path = MODEL, **environment: str) -> Contender:
-    """weights: one model's folder, which has the model's name; or a folder of models, and then `path` is of no use."""
+    """Our server. weights: one model's folder, named as the model; or a folder of models, where `path` has no use."""
     settings = {"GATESCOPE_WEIGHTS_DIR": str(weights), "GATESCOPE_PORT": "{port}", "GATESCOPE_LOG_FORMAT": "text"}
     arguments = ("-m", "service", "serve")
-    return Contender(name, arguments, settings | environment, path=f"/v1/models/{weights.name}/predict", ready=_READY)
+    return Contender(
+        name, arguments, settings | environment, path=f"/v1/models/{weights.name}/predict", readiness_path=_READY
+    )
 
 
 def known(model: Path = MODEL) -> dict[str, Contender]:
-    """All of them by name, ours first; a peer's environment is made when it is first started."""
-    found = [ours(OURS, model), ours(BF16, model, GATESCOPE_PRECISION="bfloat16"), _noop()]
+    """All contenders by name, ours first; a peer's environment is made when it is first started."""
+    contenders = [ours(OURS, model), ours(BF16, model, GATESCOPE_PRECISION="bfloat16"), _noop()]
     for make in (_plain, _litserve, _bentoml, _ray):
         for suffix, kernel in _KERNELS.items():
-            found.append(make(suffix, {"BENCH_MODEL": str(model), "BENCH_KERNEL": kernel}))
-    return {contender.name: contender for contender in found}
+            contenders.append(make(suffix, {"BENCH_MODEL": str(model), "BENCH_KERNEL": kernel}))
+    return {contender.name: contender for contender in contenders}
 
 
 def unavailable(name: str) -> str | None:
-    """Why this one cannot be measured now; None where it can."""
+    """Why this contender cannot be measured now; None where it can."""
     if name == BF16 and "precision" not in Settings.model_fields:
         return f"{BF16} is left out: this service has no setting GATESCOPE_PRECISION"
     return None
@@ -97,8 +103,8 @@ def _ray(suffix: str, shared: dict[str, str]) -> Contender:
     direct = {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": "{port}",
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "65535",  # it takes the first that is free
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "65535",  # Ray takes the first free port
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",  # else it leaves a token in the home directory
+        "RAY_AUTH_MODE": "disabled",  # otherwise Ray leaves a token in the home directory
     }
     return Contender(f"ray-{suffix}", ("-m", "bench.peers.ray"), shared | direct, "ray")

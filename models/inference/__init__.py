@@ -1,1 +1,1 @@
-"""What others call: texts in; predictions, inspections and analyses out."""
+"""The library's interface: texts in; predictions, inspections and analyses out."""

@@ -100,7 +100,9 @@ class Analyst:
         if not chosen or len(set(chosen)) != len(chosen) or not all(0 <= u < shape.units for u in chosen):
             raise SelectionError(f"units is {list(chosen)[:8]}: one or more of 0 to {shape.units - 1}, each once")
         window = timesteps or Timesteps(max(0, len(text) - WINDOW))
-        return Selection((layer,), (shape.directions[shape.directions.index(direction)],), window.of(len(text)), chosen)
+        return Selection(
+            (layer,), (shape.directions[shape.directions.index(direction)],), window.indices(len(text)), chosen
+        )
 
     @property
     def default_method(self) -> str:

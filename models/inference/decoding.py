@@ -1,4 +1,4 @@
-"""The head's numbers -> labels with scores, or entities: softmax with temperature, or the CRF's path and marginals."""
+"""The head's output -> labels with scores by softmax with temperature, or entities by the CRF's path and marginals."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ Scores = tuple[tuple[str, float], ...]  # best first
 
 
 class Decoder:
-    """Reads logits or emissions of prepared texts as one model means them."""
+    """One model's logits or emissions -> predictions."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.labels, self.tags = checkpoint.labels, checkpoint.tags
@@ -33,16 +33,16 @@ class Decoder:
         return self._tagged(self.crf, texts, outputs)
 
     def scores(self, logits: Array) -> Scores:
-        """softmax(logits / temperature), best first; of equal ones in the order of the labels."""
+        """softmax(logits / temperature), best first; equal scores in the order of the labels."""
         return self._ranked(softmax(logits[None], self.temperature))[0]
 
     def _ranked(self, p: NDArray[np.float64]) -> list[Scores]:
         """p [batch, label]"""
         order = np.argsort(-p, axis=1, kind="stable")
-        ranked = p[np.arange(len(p))[:, None], order]
+        sorted_p = p[np.arange(len(p))[:, None], order]
         return [
             tuple(zip([self.labels[k] for k in ks], scores, strict=True))
-            for ks, scores in zip(order.tolist(), ranked.tolist(), strict=True)
+            for ks, scores in zip(order.tolist(), sorted_p.tolist(), strict=True)
         ]
 
     def _tagged(self, crf: LinearChain, texts: Sequence[Prepared], emissions: Tensor) -> list[Prediction]:
@@ -50,19 +50,19 @@ class Decoder:
         paths = crf.viterbi(emissions, lengths)
         spans = [to_spans([self.tags[k] for k in path]) for path in paths]
         lattice = crf.lattice(emissions, lengths) if any(spans) else None
-        out = []
+        predictions = []
         for b, (text, path) in enumerate(zip(texts, paths, strict=True)):
-            found: tuple[Entity, ...] = ()
+            entities: tuple[Entity, ...] = ()
             if lattice and spans[b]:
-                sums = crf.text_lattice(lattice, emissions, b, len(text))
-                found = tuple(self._entity(text, span, path, sums) for span in spans[b])
-            out.append(Prediction(text.tokens, _host(emissions[b, : len(text)]), entities=found))
-        return out
+                text_lattice = crf.text_lattice(lattice, emissions, b, len(text))
+                entities = tuple(self._entity(text, span, path, text_lattice) for span in spans[b])
+            predictions.append(Prediction(text.tokens, _host(emissions[b, : len(text)]), entities=entities))
+        return predictions
 
-    def _entity(self, text: Prepared, span: Span, path: Sequence[int], sums: TextLattice) -> Entity:
+    def _entity(self, text: Prepared, span: Span, path: Sequence[int], lattice: TextLattice) -> Entity:
         start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
         inside = self.tags.index(f"I-{span.label}")
-        score = sums.span_probability(span.start, span.stop, path[span.start], inside)
+        score = lattice.span_probability(span.start, span.stop, path[span.start], inside)
         return Entity(span.label, text.text[start:end], start, end, score)
 
 

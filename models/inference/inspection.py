@@ -1,7 +1,7 @@
-"""What a caller wants to see of a pass, and what that selects of a given text.
+"""The options of an inspection, and what they select from a given text.
 
-Nothing is clamped: every index must exist and stands once. Only a timestep slice may reach past a text's end, for a
-batch of uneven texts needs it, and then the answer says what was selected.
+Nothing is clamped: every index must exist and appear once. Only a timestep slice may end after a text's end, because a
+batch of texts of different lengths needs that; the answer then says which timesteps were selected.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,17 @@ ALIASES = {"candidate": "cell_gate"}
 
 @dataclass(frozen=True)
 class Timesteps:
-    """A slice; stop None is the text's end."""
+    """A slice of timesteps; stop None is the text's end."""
 
     start: int = 0
     stop: int | None = None
     stride: int = 1
 
-    def of(self, length: int) -> tuple[int, ...]:
-        """Raises: SelectionError where the slice is not one or begins past the text's end."""
+    def indices(self, length: int) -> tuple[int, ...]:
+        """The timesteps that the slice selects from a text of `length` tokens.
+
+        Raises: SelectionError where start, stop or stride is out of range, or the slice begins after the text's end.
+        """
         if self.start < 0 or self.stride < 1 or (self.stop is not None and self.stop <= self.start):
             raise SelectionError(
                 f"timesteps is start {self.start}, stop {self.stop}, stride {self.stride}: "
@@ -41,7 +44,7 @@ class Timesteps:
 
 @dataclass(frozen=True)
 class Select:
-    """None selects all there is; lists keep the order asked."""
+    """None selects everything; tuples are kept in their order."""
 
     layers: tuple[int, ...] | None = None
     directions: tuple[str, ...] | None = None
@@ -51,7 +54,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The options of Inspect but for how the answer is written. tensors None: all that the cell has."""
+    """The options of Inspect, except how the answer is written. tensors None: all of the cell's."""
 
     tensors: tuple[str, ...] | None = None
     preactivations: bool = False
@@ -64,7 +67,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model decides whether an `Inspection` fits it."""
+    """The facts about a model that decide whether an `Inspection` fits it."""
 
     task: Task
     cell: Cell
@@ -75,7 +78,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Selection:
-    """An `Inspection` made definite for one text."""
+    """The layers, directions, timesteps and units that a `Select` selects from one text."""
 
     layers: tuple[int, ...]
     directions: tuple[Direction, ...]
@@ -89,7 +92,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an `Inspection` shows of one model. tensors: with their preactivations; reduced: what is reduced."""
+    """An `Inspection` that fits a model. tensors: to return, with preactivations; reduced: to reduce."""
 
     tensors: tuple[str, ...]
     reduced: tuple[str, ...]
@@ -97,43 +100,47 @@ class Plan:
     shape: Shape
 
     def select(self, length: int) -> Selection:
-        """Raises: SelectionError, naming what was found and what exists."""
-        s, chosen = self.shape, self.inspection.select
+        """What is selected from a text of `length` tokens.
+
+        Raises: SelectionError, naming what was found and what exists.
+        """
+        shape, select = self.shape, self.inspection.select
         return Selection(
-            _existing("layers", chosen.layers, range(s.layers)),
-            _existing("directions", chosen.directions, s.directions),
-            chosen.timesteps.of(length),
-            _existing("units", chosen.units, range(s.units)),
+            _existing("layers", select.layers, range(shape.layers)),
+            _existing("directions", select.directions, shape.directions),
+            select.timesteps.indices(length),
+            _existing("units", select.units, range(shape.units)),
         )
 
     def values(self, length: int) -> int:
-        """How many numbers the tensors shown of a text of `length` tokens are."""
+        """How many numbers the selected tensors of a text of `length` tokens have."""
         layers, directions, timesteps, units = self.select(length).shape
         return len(self.tensors) * layers * directions * timesteps * units
 
 
 def plan(inspection: Inspection, shape: Shape) -> Plan:
-    """Hold the options against the model.
+    """The plan of an inspection, after checking that its options fit the model.
 
     Raises: ActivationsUnavailable, OptionError, SelectionError.
     """
     available = TENSORS[shape.cell]
-    named = available if inspection.tensors is None else tuple(ALIASES.get(n, n) for n in inspection.tensors)
-    for asked, name in zip(inspection.tensors or named, named, strict=True):
+    names = available if inspection.tensors is None else tuple(ALIASES.get(n, n) for n in inspection.tensors)
+    for requested, name in zip(inspection.tensors or names, names, strict=True):
         if name not in available:
-            raise ActivationsUnavailable(asked, available)
-    if len(set(named)) != len(named):
-        raise SelectionError(f"tensors names one twice: {', '.join(named)}")
-    shown = () if inspection.reduce and inspection.tensors is None else named
-    before = [f"{n}_preactivation" for n in PREACTIVATED[shape.cell] if n in shown] if inspection.preactivations else []
-    _check_options(inspection, shape, named)
-    out = Plan((*shown, *before), named if inspection.reduce else (), inspection, shape)
-    out.select(inspection.select.timesteps.start + 1)
-    return out
+            raise ActivationsUnavailable(requested, available)
+    if len(set(names)) != len(names):
+        raise SelectionError(f"tensors names one twice: {', '.join(names)}")
+    returned = () if inspection.reduce and inspection.tensors is None else names
+    preactivated = [n for n in PREACTIVATED[shape.cell] if n in returned] if inspection.preactivations else []
+    _check_options(inspection, shape, names)
+    tensors = (*returned, *(f"{n}_preactivation" for n in preactivated))
+    checked = Plan(tensors, names if inspection.reduce else (), inspection, shape)
+    checked.select(inspection.select.timesteps.start + 1)  # raises where an index does not exist
+    return checked
 
 
-def _check_options(inspection: Inspection, shape: Shape, named: Sequence[str]) -> None:
-    if "half_life" in inspection.reduce and "forget_gate" not in named:
+def _check_options(inspection: Inspection, shape: Shape, names: Sequence[str]) -> None:
+    if "half_life" in inspection.reduce and "forget_gate" not in names:
         raise OptionError(
             "half_life is of forget_gate, which is not among the tensors shown: name it, or leave half_life out"
         )
@@ -147,15 +154,16 @@ def _check_options(inspection: Inspection, shape: Shape, named: Sequence[str]) -
         raise OptionError("token_scores is for NER models, and this is a classifier: leave it out")
 
 
-def _existing(what: str, asked: Sequence[Any] | None, there: Sequence[Any]) -> tuple[Any, ...]:
-    if asked is None:
-        return tuple(there)
-    for index in asked:
-        if index not in there:
-            allowed = f"0 to {len(there) - 1}" if isinstance(there, range) else ", ".join(map(str, there))
-            raise SelectionError(f"{what} has {index!r}, which is not there: allowed are {allowed}")
-    if len(set(asked)) != len(asked):
-        raise SelectionError(f"{what} names an index twice: {list(asked)}")
-    if not asked:
-        raise SelectionError(f"{what} is empty: leave it out to select all, or name one or more")
-    return tuple(asked)
+def _existing(axis: str, selected: Sequence[Any] | None, existing: Sequence[Any]) -> tuple[Any, ...]:
+    """The selected indices of an axis, all where None, after checking that each exists and appears once."""
+    if selected is None:
+        return tuple(existing)
+    for index in selected:
+        if index not in existing:
+            allowed = f"0 to {len(existing) - 1}" if isinstance(existing, range) else ", ".join(map(str, existing))
+            raise SelectionError(f"{axis} has {index!r}, which is not there: allowed are {allowed}")
+    if len(set(selected)) != len(selected):
+        raise SelectionError(f"{axis} names an index twice: {list(selected)}")
+    if not selected:
+        raise SelectionError(f"{axis} is empty: leave it out to select all, or name one or more")
+    return tuple(selected)

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: a prepared text, and the answer about it."""
+"""A prepared text, and the prediction for it."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A text that this model can read: its tokens and their ids."""
+    """A text with its tokens and the ids that the model reads."""
 
     text: str
     tokens: Tokens
@@ -26,13 +26,13 @@ class Prepared:
         return len(self.tokens)
 
     def prefix(self, length: int) -> "Prepared":
-        """The text cut after its first `length` tokens; no feature of a token looks ahead, so ids are cut too."""
+        """The first `length` tokens; their ids stay the same, because no feature of a token reads later tokens."""
         return Prepared(self.text, self.tokens[:length], {kind: ids[:length] for kind, ids in self.ids.items()})
 
 
 @dataclass(frozen=True)
 class Entity:
-    """``text == raw[start:end]``; score is the exact CRF marginal of the span."""
+    """``text == raw[start:end]``; score is the exact CRF marginal probability of the span."""
 
     label: str
     text: str
@@ -43,7 +43,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Prefixes:
-    """The best label, and its score, of the text cut after each token; from commit_timestep on it never changes."""
+    """The best label and its score for each prefix of the text; from commit_timestep on the label never changes."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
@@ -52,7 +52,7 @@ class Prefixes:
 
 @dataclass(frozen=True)
 class Inside:
-    """What happened inside one text. tensors: name -> float32 [layer, direction, timestep, unit], as selected."""
+    """The inspection of one text. tensors: name -> float32 [layer, direction, timestep, unit], as selected."""
 
     selection: Selection
     tensors: dict[str, Array]
@@ -66,7 +66,7 @@ class Inside:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One text's answer. scores: of every label, best first (classifiers); entities in text order (taggers).
+    """The prediction for one text. scores of every label, best first (classifiers); entities in text order (taggers).
 
     logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
     """

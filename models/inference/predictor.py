@@ -1,4 +1,4 @@
-"""The whole domain in one method: texts in; labels or entities out and, when asked, what happened inside."""
+"""The whole library in one method: texts in; labels or entities out and, on request, states and gates."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,23 +25,28 @@ from .prediction import Array, Inside, Prediction, Prefixes, Prepared
 
 
 class Predictor:
-    """A loaded model. Not thread-safe: one thread a device runs it."""
+    """A loaded model. Not thread-safe: one thread for each device runs it."""
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, batch_tokens: int = 16384, kernel: str = "auto",
-        precision: Precision = "float32", threads: int = 1,
-    ) -> None:  # fmt: skip
-        """batch_tokens: padded tokens that run together at most; a single longer text still runs, alone.
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        batch_tokens: int = 16384,
+        kernel: str = "auto",
+        precision: Precision = "float32",
+        threads: int = 1,
+    ) -> None:
+        """batch_tokens: the largest number of padded tokens in a batch; a longer text runs alone.
 
-        kernel: of the recurrence on the CPU, as `models.runtime.cpu.kernel.choose` names them; precision and threads:
-        of the fused kernel, as `FusedRunner` has them.
+        kernel: of the recurrence on the CPU, a name for `models.runtime.cpu.kernel.choose`; precision and threads: of
+        the fused kernel, see `FusedRunner`.
         Raises: KernelUnavailable, also for bfloat16 without a fused kernel.
         """
         self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
         self.network: Classifier | Tagger = checkpoint.network.to(device).eval()
-        fused = choose(kernel) if device.type == "cpu" else None
-        if fused:
-            self.runner: Runner = FusedRunner(self.network, fused, precision, threads)
+        fused_kernel = choose(kernel) if device.type == "cpu" else None
+        if fused_kernel:
+            self.runner: Runner = FusedRunner(self.network, fused_kernel, precision, threads)
         elif precision == "float32":
             self.runner = TorchRunner(self.network, device)
         else:
@@ -62,21 +67,21 @@ class Predictor:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Of the tokens; other features have their own."""
-        found = self.network.architecture.features[0].vocabulary
-        assert found is not None
-        return found
+        """The tokens' vocabulary; other features have their own."""
+        vocabulary = self.network.architecture.features[0].vocabulary
+        assert vocabulary is not None
+        return vocabulary
 
     def predict(self, texts: Sequence[str], inspection: Inspection | None = None) -> list[Prediction]:
-        """Answers in the order of `texts`.
+        """The predictions, in the order of `texts`.
 
         Raises: InputError: EmptyText, TooManyTokens, TooManyCharacters, or what `inspection.plan` raises.
         """
-        shown = plan(inspection, self.shape) if inspection else None
-        return self.run([self.prepare(text, i) for i, text in enumerate(texts)], shown)
+        inspection_plan = plan(inspection, self.shape) if inspection else None
+        return self.run([self.prepare(text, i) for i, text in enumerate(texts)], inspection_plan)
 
     def prepare(self, text: str, index: int | None = None) -> Prepared:
-        """Tokens and ids of one text; `index` is its place in a batch, for the message.
+        """Tokens and ids of one text; `index` is its position in a batch, for the error message.
 
         Raises: EmptyText, TooManyCharacters, TooManyTokens.
         """
@@ -91,114 +96,119 @@ class Predictor:
         return self.from_tokens(text, tokens)
 
     def from_tokens(self, text: str, tokens: Tokens) -> Prepared:
-        """The ids of tokens that need not be all of the text's."""
+        """A prepared text of these tokens, which may be only some of the text's."""
         return Prepared(text, tokens, text_ids(self.network.architecture.features, tokens))
 
-    def cost(self, length: int, shown: Plan | None) -> int:
-        """Tokens that the model has to read for a text of `length`: more where prefixes are truly re-run."""
-        if shown and shown.inspection.prefix_predictions and not self.reads_prefixes_at_once:
+    def cost(self, length: int, inspection_plan: Plan | None) -> int:
+        """Tokens that the model reads for a text of `length`: more where each prefix is run separately."""
+        if inspection_plan and inspection_plan.inspection.prefix_predictions and not self.reads_prefixes_at_once:
             return length + length * (length + 1) // 2
         return length
 
-    def values(self, length: int, shown: Plan) -> int:
-        """How many numbers an answer about a text of `length` tokens would hold.
+    def values(self, length: int, inspection_plan: Plan) -> int:
+        """How many numbers the inspection of a text of `length` tokens has.
 
         Raises: SelectionError where the selection does not fit the text.
         """
-        per_token = self.network.embedding.size if shown.inspection.embedding else 0
-        if shown.inspection.token_scores:
+        per_token = self.network.embedding.size if inspection_plan.inspection.embedding else 0
+        if inspection_plan.inspection.token_scores:
             per_token += 2 * len(self.checkpoint.tags)
-        return shown.values(length) + per_token * length
+        return inspection_plan.values(length) + per_token * length
 
     @property
     def reads_prefixes_at_once(self) -> bool:
-        """Forward-only and read from the last state: h_t is the state of the text cut after t."""
+        """One pass predicts every prefix: forward only, read from the last state, so h_t is the prefix's last state."""
         m = self.checkpoint.manifest
         return m.directions == ("forward",) and m.reads == "last_state"
 
     @torch.inference_mode()
-    def run(self, texts: Sequence[Prepared], shown: Plan | None = None) -> list[Prediction]:
-        """Predict prepared texts, those of like length side by side."""
-        out: dict[int, Prediction] = {}
-        for rows in self._batches([len(t) for t in texts], recording=shown is not None):
-            batch = [texts[i] for i in rows]
-            run, activations = self.forward(batch, _recording(shown))
-            answers = self.answers(batch, run)
-            record = Record.of(run, activations) if activations else None
-            for b, (i, answer) in enumerate(zip(rows, answers, strict=True)):
-                inside = self._inside(batch[b], b, run, record, shown) if shown and record else None
-                out[i] = answer if inside is None else replace(answer, inside=inside)
-        return [out[i] for i in range(len(texts))]
+    def run(self, texts: Sequence[Prepared], inspection_plan: Plan | None = None) -> list[Prediction]:
+        """The predictions of prepared texts; texts of similar length run in one batch."""
+        predictions: dict[int, Prediction] = {}
+        for indices in self._batches([len(t) for t in texts], recording=inspection_plan is not None):
+            batch = [texts[i] for i in indices]
+            run, activations = self.forward(batch, _recording(inspection_plan))
+            record = Record.from_pass(run, activations) if activations else None
+            for row, (i, prediction) in enumerate(zip(indices, self.answers(batch, run), strict=True)):
+                if inspection_plan and record:
+                    inside = self._inside(batch[row], row, run, record, inspection_plan)
+                    prediction = replace(prediction, inside=inside)
+                predictions[i] = prediction
+        return [predictions[i] for i in range(len(texts))]
 
     def forward(self, batch: Sequence[Prepared], recording: Recording) -> tuple[Pass, Activations | None]:
+        """One pass over a batch, with its activations unless nothing is recorded."""
         lengths = torch.from_numpy(np.array([len(t) for t in batch]))
         return self.runner.run(batch_ids([t.ids for t in batch]), lengths, recording)
 
     def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
-        """Places in `lengths`, in groups of like length; recorded ones are smaller, for they keep every gate."""
+        """Indices of `lengths` in batches of similar length; smaller ones for recording, which keeps every gate."""
         budget = self.batch_tokens // 8 if recording else self.batch_tokens
-        group: list[int] = []
+        batch: list[int] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-            if group and lengths[i] * (len(group) + 1) > budget:
-                yield group
-                group = []
-            group.append(i)
-        if group:
-            yield group
+            if batch and lengths[i] * (len(batch) + 1) > budget:
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
 
     def answers(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
-        """What the head says of a pass over `batch`."""
+        """The predictions of a batch from its pass."""
         return self.decoder.decode(batch, self.runner.outputs(run))
 
-    def _inside(self, text: Prepared, row: int, run: Pass, record: "Record", shown: Plan) -> Inside:
-        """What `shown` asks to see of row `row` of a batch."""
-        n, asked = len(text), shown.inspection
-        its = record.text(row, n)
-        selection = shown.select(n)
-        wanted = {*shown.tensors, *shown.reduced, *(("forget_gate", "input_gate") if "phases" in asked.reduce else ())}
-        values = self._selected(its, wanted, selection)
+    def _inside(self, text: Prepared, row: int, run: Pass, record: "Record", inspection_plan: Plan) -> Inside:
+        """The inspection of the text in row `row` of a batch."""
+        n, options = len(text), inspection_plan.inspection
+        text_record = record.text(row, n)
+        selection = inspection_plan.select(n)
+        phase_gates = ("forget_gate", "input_gate") if "phases" in options.reduce else ()
+        names = {*inspection_plan.tensors, *inspection_plan.reduced, *phase_gates}
+        values = self._selected(text_record, names, selection)
+        reduced = {name: values[name] for name in inspection_plan.reduced}
         emissions = marginals = None
-        if asked.token_scores:
+        if options.token_scores:
             emissions, marginals = self._token_scores(run, row, n)
         return Inside(
             selection,
-            {name: values[name] for name in shown.tensors},
-            self._certificate(text, its),
-            reduce({name: values[name] for name in shown.reduced}, asked.reduce, values) if asked.reduce else None,
-            self._prefixes(text, run, row) if asked.prefix_predictions else None,
-            run.inputs[0][row, :n].cpu().numpy() if asked.embedding else None,
+            {name: values[name] for name in inspection_plan.tensors},
+            self._certificate(text, text_record),
+            reduce(reduced, options.reduce, values) if options.reduce else None,
+            self._prefixes(text, run, row) if options.prefix_predictions else None,
+            run.inputs[0][row, :n].cpu().numpy() if options.embedding else None,
             emissions,
             marginals,
         )
 
-    def _selected(self, its: "Record", names: Iterable[str], selection: Selection) -> dict[str, Array]:
-        """[layer, direction, timestep, unit] of each of the tensors of one text."""
-        directions = self.checkpoint.manifest.directions
-        chosen = [its.shown[layer][directions.index(d)] for layer in selection.layers for d in selection.directions]
-        time, units = chosen[0]["hidden_state"].shape
+    def _selected(self, record: "Record", names: Iterable[str], selection: Selection) -> dict[str, Array]:
+        """The selected part of these tensors of one text: name -> [layer, direction, timestep, unit]."""
+        index = self.checkpoint.manifest.directions.index
+        sources = [record.activations[layer][index(d)] for layer in selection.layers for d in selection.directions]
+        time, units = sources[0]["hidden_state"].shape
         every_step, every_unit = len(selection.timesteps) == time, selection.units == tuple(range(units))
-        out = {}
+        selected = {}
         for name in names:
-            values = np.stack([of[name] for of in chosen]) if len(chosen) > 1 else chosen[0][name]
+            values = np.stack([source[name] for source in sources]) if len(sources) > 1 else sources[0][name]
             values = values.reshape(len(selection.layers), len(selection.directions), time, units)
             if not every_step:
                 values = values[:, :, list(selection.timesteps)]
             if not every_unit:
                 values = values[:, :, :, list(selection.units)]
-            out[name] = values
-        return out
+            selected[name] = values
+        return selected
 
-    def _certificate(self, text: Prepared, its: "Record") -> Certificate:
-        worst = 0.0
-        for layer, shown in enumerate(its.shown):
+    def _certificate(self, text: Prepared, record: "Record") -> Certificate:
+        largest = 0.0
+        for layer, by_direction in enumerate(record.activations):
             for d, direction in enumerate(self.network.encoder.directions):
-                at = chosen_timesteps(text.text, len(text), layer, direction)
+                steps = chosen_timesteps(text.text, len(text), layer, direction)
                 if layer == 0:
-                    x = self.runner.embedded({kind: ids[at] for kind, ids in text.ids.items()})
+                    x = self.runner.embedded({kind: ids[steps] for kind, ids in text.ids.items()})
                 else:
-                    x = its.below[layer - 1][at]
-                worst = max(worst, self.runner.recurrence_error(layer, direction, x, shown[d], at))
-        return Certificate(worst, self.runner.precision, self.device.type, self.runner.kernel)
+                    x = record.later_inputs[layer - 1][steps]
+                error = self.runner.recurrence_error(layer, direction, x, by_direction[d], steps)
+                largest = max(largest, error)
+        return Certificate(largest, self.runner.precision, self.device.type, self.runner.kernel)
 
     def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
         """(emissions, marginals), each [time, tag]."""
@@ -224,26 +234,26 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Record:
-    """What a pass went through, on the host: shown [layer][direction] tensor name -> values; below: what each layer but
-    the first read.
+    """The recorded tensors of a pass as numpy arrays, [batch, time, feature], or of one text, [time, feature].
 
-    Each [batch, time, feature], and [time, feature] of one text.
+    activations: [layer][direction] -> tensor name -> values; later_inputs: the inputs of every layer except layer 0.
     """
 
-    shown: list[list[dict[str, Array]]]
-    below: list[Array]
+    activations: list[list[dict[str, Array]]]
+    later_inputs: list[Array]
 
     @classmethod
-    def of(cls, run: Pass, activations: Activations) -> "Record":
-        shown = [[{name: v.cpu().numpy() for name, v in d.items()} for d in layer] for layer in activations]
-        return cls(shown, [x.cpu().numpy() for x in run.inputs[1:]])
+    def from_pass(cls, run: Pass, activations: Activations) -> "Record":
+        arrays = [[{name: v.cpu().numpy() for name, v in d.items()} for d in layer] for layer in activations]
+        return cls(arrays, [x.cpu().numpy() for x in run.inputs[1:]])
 
     def text(self, row: int, length: int) -> "Record":
-        shown = [[{name: v[row, :length] for name, v in d.items()} for d in layer] for layer in self.shown]
-        return Record(shown, [x[row, :length] for x in self.below])
+        """The record of the text in this row, without padding."""
+        arrays = [[{name: v[row, :length] for name, v in d.items()} for d in layer] for layer in self.activations]
+        return Record(arrays, [x[row, :length] for x in self.later_inputs])
 
 
-def _recording(shown: Plan | None) -> Recording:
-    if shown is None:
+def _recording(inspection_plan: Plan | None) -> Recording:
+    if inspection_plan is None:
         return "nothing"
-    return "everything" if shown.inspection.preactivations else "gates"
+    return "everything" if inspection_plan.inspection.preactivations else "gates"

@@ -1,6 +1,6 @@
 """Bags of ids -> x_t.
 
-x_t = [ mean_k E_1[id_k], mean_k E_2[id_k], ... ]: every feature is a table and, for each token, the rows that it names.
+x_t = [ mean_k E_1[id_k], mean_k E_2[id_k], ... ]: each feature has a table, and a token is the mean of its rows there.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ..text.vocabulary import PADDING
 
 
 class Embedding(nn.Module):
-    """The tables, and x_t from them: [batch, time, input], input the sum of the features' dimensions."""
+    """The tables, and x_t from them: [batch, time, input]; input is the sum of the features' dimensions."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Embedding(nn.Module):
         self.size = sum(f.dimension for f in features)
 
     def reset(self, scale: float = 0.1) -> None:
-        """Random rows; padding's row is zero and stays so."""
+        """Random rows; the padding row is zero and stays zero."""
         for table in self.tables.values():
             nn.init.uniform_(table, -scale, scale)
             with torch.no_grad():

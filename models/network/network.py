@@ -1,4 +1,4 @@
-"""The two networks: embedding, encoder and a head. A head is linear, so every logit can be taken apart.
+"""The two networks: embedding, encoder and a head. The head is linear, so a logit is a sum of parts.
 
 The lecture's O_t = g(V S_t): V is ``head.weight``, g the softmax of the classifier or the CRF of the tagger.
 """
@@ -23,7 +23,7 @@ Task = Literal["text-classification", "token-classification"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """All that decides a network's shape."""
+    """Everything that determines a network's shape."""
 
     task: Task
     cell: Cell
@@ -36,10 +36,10 @@ class Architecture:
 
 
 class Network(nn.Module):
-    """What classifier and tagger share: x_t, the recurrences, V."""
+    """What classifier and tagger share: embedding, encoder and head."""
 
     def __init__(self, architecture: Architecture, dropout: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
-        """dropout: of x_t, between layers, of what the head reads."""
+        """dropout: rates for x_t, between layers, and for the head's input."""
         super().__init__()
         a = self.architecture = architecture
         self.embedding = Embedding(a.features)
@@ -63,14 +63,14 @@ class Network(nn.Module):
 
 
 class Classifier(Network):
-    """One label a text, from the last state or from the mean and maximum over all states."""
+    """One label for each text, from the last state or from the mean and maximum over all states."""
 
     @property
     def features_read(self) -> int:
         return self.encoder.output_size * (2 if self.architecture.reads == "mean_max" else 1)
 
     def read(self, run: Pass) -> Tensor:
-        """What the head sees of each text: [batch, feature]."""
+        """The head's input: [batch, feature]."""
         if self.architecture.reads == "mean_max":
             return mean_max(run.top, run.lengths)
         return last_state(run)
@@ -84,7 +84,7 @@ class Classifier(Network):
 
 
 class Tagger(Network):
-    """One tag a token, decoded jointly by a linear-chain CRF."""
+    """One tag for each token, decoded jointly by a linear-chain CRF."""
 
     def __init__(self, architecture: Architecture, dropout: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
         super().__init__(architecture, dropout)
@@ -99,7 +99,7 @@ class Tagger(Network):
 
 
 def last_state(run: Pass) -> Tensor:
-    """Each direction's state after it read the whole text: forward's at the last token, reverse's at the first."""
+    """Each direction's state after reading the whole text: forward at the last token, reverse at the first."""
     states = run.hidden_states[-1]
     batch, time = states[0].shape[:2]
     first = torch.arange(0, batch * time, time, device=run.lengths.device)

@@ -1,4 +1,4 @@
-"""BIO tags <-> spans. B-X opens an entity, and so does an I-X that follows neither B-X nor I-X."""
+"""BIO tags <-> spans. B-X opens an entity, and so does an I-X that does not follow a B-X or I-X."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,7 +29,7 @@ def to_spans(tags: Sequence[str]) -> list[Span]:
 
 
 def to_tags(spans: Sequence[Span], length: int) -> list[str]:
-    """The BIO tags of spans that do not overlap."""
+    """The BIO tags of `length` timesteps with these spans, which must not overlap."""
     tags = ["O"] * length
     for label, start, stop in spans:
         tags[start:stop] = [f"B-{label}"] + [f"I-{label}"] * (stop - start - 1)
@@ -37,5 +37,5 @@ def to_tags(spans: Sequence[Span], length: int) -> list[str]:
 
 
 def bio_tags(labels: Sequence[str]) -> list[str]:
-    """The tags of the given kinds of entity, O first."""
+    """All BIO tags for these entity labels, O first."""
     return ["O", *(f"{prefix}-{label}" for label in labels for prefix in ("B", "I"))]

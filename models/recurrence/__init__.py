@@ -1,1 +1,1 @@
-"""The lecture's equations, and layers and directions made of them."""
+"""The lecture's equations, one step each, and the stack of layers and directions built from them."""

@@ -24,9 +24,9 @@ TANH_TENSORS = ("hidden_state", "cell_gate")  # in [-1, 1]; the sigmoid gates ar
 
 
 class ShapeError(ModelError):
-    def __init__(self, what: str, expected: tuple[int, ...], found: tuple[int, ...]) -> None:
-        self.what, self.expected, self.found = what, expected, found
-        super().__init__(f"{what} has shape {list(found)}, expected {list(expected)}")
+    def __init__(self, tensor: str, expected: tuple[int, ...], found: tuple[int, ...]) -> None:
+        self.tensor, self.expected, self.found = tensor, expected, found
+        super().__init__(f"{tensor} has shape {list(found)}, expected {list(expected)}")
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class CellWeights:
         if x.shape[-1] != self.weight_ih.shape[1]:
             raise ShapeError("the input", (*x.shape[:-1], int(self.weight_ih.shape[1])), tuple(x.shape))
         z = torch.addmm(self.bias_ih + self.bias_hh, x.reshape(-1, x.shape[-1]), self.weight_ih.T)
-        z = z.addmm_(hidden_state.reshape(-1, self.units), self.weight_hh.T)  # in place: z is large, and made once
+        z = z.addmm_(
+            hidden_state.reshape(-1, self.units), self.weight_hh.T
+        )  # in place: z is large, and one copy is enough
         return z.view(*x.shape[:-1], z.shape[1])
 
 
 class LstmStep(NamedTuple):
-    """What one LSTM step leaves behind, each [batch, unit]."""
+    """The states and gates after one LSTM step, each [batch, unit]."""
 
     hidden_state: Tensor
     cell_state: Tensor
@@ -83,7 +85,7 @@ def rnn_step(x: Tensor, hidden_state: Tensor, weights: CellWeights) -> Tensor:
 
 
 def lstm_step(x: Tensor, state: tuple[Tensor, Tensor], weights: CellWeights) -> LstmStep:
-    r"""One LSTM step: the gates that token t opens, and the state that they leave.
+    r"""One LSTM step: the gates at token t, and the new states.
 
     i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
     c_t = f * c_{t-1} + i * g          h_t = o * tanh(c_t)

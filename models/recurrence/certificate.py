@@ -1,9 +1,9 @@
-r"""Proof, sent with every answer, that the activations shown are what the weights do.
+r"""Proof, sent with every answer, that the reported activations follow from the weights.
 
 For up to eight timesteps of each layer and direction, chosen by a hash of the text, each gate and state is computed
-again in float64 from the float32 weights of the file, the step's input and h_{t-1}, c_{t-1} as shown. Over all steps
-the two identities o * tanh(c) = h and f * c_{t-1} + i * g = c must hold besides. The identities alone would certify
-nothing: any self-consistent numbers satisfy them, permuted weights included.
+again in float64 from the float32 weights in the file, the step's input and the reported h_{t-1}, c_{t-1}. In addition
+the two identities o * tanh(c) = h and f * c_{t-1} + i * g = c must hold at every step. The identities alone would
+prove nothing: any self-consistent numbers satisfy them, also those of permuted weights.
 """
 
 import math
@@ -36,50 +36,51 @@ class Certificate:
 
 
 def chosen_timesteps(text: str, length: int, layer: int, direction: Direction) -> NDArray[np.int64]:
-    """The timesteps that are checked: all of up to `STEPS`, else `STEPS` that nobody can choose beforehand."""
+    """The timesteps to check: all of a text of up to `STEPS` tokens, else `STEPS` that a hash of the text picks."""
     if length <= STEPS:
         return np.arange(length)
-    drawn = blake2b(f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass"), digest_size=8 * STEPS).digest()
+    digest = blake2b(f"{layer}/{direction}/{text}".encode("utf-8", "surrogatepass"), digest_size=8 * STEPS).digest()
     chosen: list[int] = []
-    for n in range(STEPS):  # the n-th is one of those that are left, counted past the ones that are taken
-        t = int.from_bytes(drawn[8 * n : 8 * n + 8]) % (length - n)
-        for taken in chosen:
-            t += taken <= t
+    for n in range(STEPS):  # draws from the length - n timesteps not chosen yet: the loop below skips chosen ones
+        t = int.from_bytes(digest[8 * n : 8 * n + 8]) % (length - n)
+        for earlier in chosen:
+            t += earlier <= t
         insort(chosen, t)
     return np.array(chosen)
 
 
 def recurrence_error(
     cell: Cell,
-    exact: CellWeights,
+    weights: CellWeights,
     x: Values,
-    shown: Mapping[str, Values],
+    activations: Mapping[str, Values],
     direction: Direction,
     timesteps: NDArray[np.int64],
 ) -> float:
-    """The largest difference between `shown` and one float64 step from the same state, and of the identities.
+    """The largest difference of `activations` from one float64 step from the same state, and from the identities.
 
-    Args: exact, the weights in float64; x [timestep, input], of the `timesteps` that are checked; shown name -> [time,
+    Args: weights in float64; x [timestep, input], the inputs at the `timesteps` to check; activations name -> [time,
           unit] of one text, one layer, one direction, without padding.
     """
-    inputs = torch.from_numpy(x).to(exact.bias_ih)
+    inputs = torch.from_numpy(x).to(weights.bias_ih)
 
-    def before(name: str) -> Tensor:
-        return torch.from_numpy(_previous(shown[name], direction)[timesteps]).to(inputs)
+    def previous(name: str) -> Tensor:
+        return torch.from_numpy(_previous(activations[name], direction)[timesteps]).to(inputs)
 
     if cell == "rnn":
-        return _apart(rnn_step(inputs, before("hidden_state"), exact), shown["hidden_state"][timesteps])
-    step = lstm_step(inputs, (before("hidden_state"), before("cell_state")), exact)
-    h, c, i, f, g, o = (shown[name] for name in step._fields)
+        state = rnn_step(inputs, previous("hidden_state"), weights)
+        return _largest_difference(state, activations["hidden_state"][timesteps])
+    step = lstm_step(inputs, (previous("hidden_state"), previous("cell_state")), weights)
+    h, c, i, f, g, o = (activations[name] for name in step._fields)
     return max(
-        _apart(torch.cat(step), np.concatenate([shown[name][timesteps] for name in step._fields])),
-        _apart(o * np.tanh(c), h),
-        _apart(f * _previous(c, direction) + i * g, c),
+        _largest_difference(torch.cat(step), np.concatenate([values[timesteps] for values in (h, c, i, f, g, o)])),
+        _largest_difference(o * np.tanh(c), h),
+        _largest_difference(f * _previous(c, direction) + i * g, c),
     )
 
 
 def _previous(states: Values, direction: Direction) -> Values:
-    """states[t-1] in the direction of reading, zero at its start."""
+    """The state before each step in the direction of reading; zero before the first step."""
     out = np.zeros_like(states)
     if direction == "forward":
         out[1:] = states[:-1]
@@ -88,7 +89,7 @@ def _previous(states: Values, direction: Direction) -> Values:
     return out
 
 
-def _apart(a: Values | Tensor, b: Values) -> float:
-    """The largest difference; infinite where one is no number."""
+def _largest_difference(a: Values | Tensor, b: Values) -> float:
+    """The largest absolute difference; infinite where one of the values is NaN."""
     largest = float(np.abs((a.cpu().numpy() if isinstance(a, Tensor) else a) - b).max())
     return math.inf if math.isnan(largest) else largest

@@ -1,6 +1,6 @@
 """The stack of recurrences: layers x directions, each layer reading the one below.
 
-torch.nn.LSTM gives the states of its top layer alone, so the stack is made of one-layer recurrences.
+torch.nn.LSTM returns only the states of its top layer, so the stack is made of one-layer recurrences.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from .layer import Direction, LayerActivations, Recurrence
 class Pass:
     """One run of the encoder over a padded batch.
 
-    inputs[l] [batch, time, feature] is what layer l read; hidden_states[l][d] [batch, time, unit] what it said in
+    inputs[l] [batch, time, feature]: the input of layer l; hidden_states[l][d] [batch, time, unit]: its states in
     direction d, in reading order; lengths int64 [batch].
     """
 
@@ -61,9 +61,9 @@ class Encoder(nn.Module):
         return TENSORS[self.cell]
 
     def recurrence(self, layer: int, direction: Direction) -> Recurrence:
-        found = self.layers[layer][self.directions.index(direction)]  # type: ignore[index]
-        assert isinstance(found, Recurrence)
-        return found
+        recurrence = self.layers[layer][self.directions.index(direction)]  # type: ignore[index]
+        assert isinstance(recurrence, Recurrence)
+        return recurrence
 
     def reset(self) -> None:
         for layer in range(len(self.layers)):
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         return Pass(tuple(inputs), tuple(states), lengths)
 
     def activations(self, run: Pass) -> list[list[LayerActivations]]:
-        """What happened in `run`, as [layer][direction] -> tensor name -> [batch, time, unit]."""
+        """Every state, gate and preactivation of `run`: [layer][direction] -> tensor name -> [batch, time, unit]."""
         return [
             [
                 self.recurrence(layer, d).activations(x, h, run.lengths)

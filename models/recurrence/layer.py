@@ -1,14 +1,15 @@
-r"""One layer in one direction: the seam behind which a faster recurrence can stand.
+r"""One layer in one direction, on torch's kernels.
 
-`Recurrence.run` gives h_1..h_T; `Recurrence.activations` gives what happened on the way. Here both rest on torch's
-fused kernels, which hide their gates; the gates come back exactly by replay. With H_prev = [h_0, ..., h_{T-1}] known,
+`Recurrence.run` returns h_1..h_T; `Recurrence.activations` returns every gate and state. Torch's fused kernels do not
+return their gates, so these are recomputed exactly from the states ("replay"). With H_prev = [h_0, ..., h_{T-1}] known,
 
     Z = X W_ih^T + H_prev W_hh^T + b_ih + b_hh        one product for all timesteps
     i, f, o = sigmoid(Z_i, Z_f, Z_o)   g = tanh(Z_g)
-    c_t = f_t * c_{t-1} + i_t * g_t                   an elementwise scan, no product inside
+    c_t = f_t * c_{t-1} + i_t * g_t                   an elementwise scan without matrix products
 
 Timesteps are in reading order in both directions. The reverse direction starts at each text's own last token: the
-texts are flipped by their lengths, run forward and flipped back, for running over padding would change every state.
+texts are flipped by their lengths, run forward and flipped back, because reading the padding first would change every
+state.
 """
 
 from typing import Literal
@@ -23,16 +24,16 @@ LayerActivations = dict[str, Tensor]  # tensor name -> float32 [batch, time, uni
 
 
 def flip(x: Tensor, lengths: Tensor) -> Tensor:
-    """Each text's timesteps back to front, padding left where it is: [batch, time, ...] -> the same."""
+    """Each text's timesteps in reverse order, padding left in place: [batch, time, ...] -> the same shape."""
     if x.shape[0] == 1:
-        return x.flip(1)  # no padding, and a fraction of the time
+        return x.flip(1)  # no padding; much faster than indexing
     time = torch.arange(x.shape[1], device=x.device)
     index = torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
     return x[torch.arange(x.shape[0], device=x.device)[:, None], index]
 
 
-def beyond(lengths: Tensor, time: int) -> Tensor:
-    """Where each text has ended: bool [batch, time, 1]."""
+def padding_mask(lengths: Tensor, time: int) -> Tensor:
+    """True at timesteps after a text's end: bool [batch, time, 1]."""
     return (torch.arange(time, device=lengths.device) >= lengths[:, None])[:, :, None]
 
 
@@ -51,21 +52,21 @@ class Recurrence(nn.Module):
         return CellWeights(*(self.kernel.get_parameter(name) for name in names))
 
     def reset(self) -> None:
-        """Orthogonal W_hh, uniform W_ih, zero biases but for the forget gate's, which starts open at 1."""
-        w = self.weights
-        nn.init.xavier_uniform_(w.weight_ih)
-        for block in torch.split(w.weight_hh.data, self.units):
+        """Orthogonal W_hh, uniform W_ih, zero biases; but the forget gate's is 1, so that the gate starts open."""
+        weights = self.weights
+        nn.init.xavier_uniform_(weights.weight_ih)
+        for block in torch.split(weights.weight_hh.data, self.units):
             nn.init.orthogonal_(block)
-        nn.init.zeros_(w.bias_ih)
-        nn.init.zeros_(w.bias_hh)
+        nn.init.zeros_(weights.bias_ih)
+        nn.init.zeros_(weights.bias_hh)
         if self.cell == "lstm":
-            w.bias_ih.data[self.units : 2 * self.units] = 1.0
+            weights.bias_ih.data[self.units : 2 * self.units] = 1.0
 
     def run(self, x: Tensor, lengths: Tensor) -> Tensor:
         """h_t of every timestep, from a zero state.
 
-        Args:    x [batch, time, input]; lengths int64 [batch], of which what lies beyond is padding.
-        Returns: [batch, time, unit] in reading order; what stands in padding has no meaning.
+        Args:    x [batch, time, input]; lengths int64 [batch]: timesteps after a text's length are padding.
+        Returns: [batch, time, unit] in reading order; values in the padding have no meaning.
         """
         if self.direction == "reverse":
             return flip(self.kernel(flip(x, lengths))[0], lengths)
@@ -75,7 +76,7 @@ class Recurrence(nn.Module):
     def activations(self, x: Tensor, hidden_state: Tensor, lengths: Tensor) -> LayerActivations:
         """Every state, gate and preactivation of a pass, by replay.
 
-        Args:    x and lengths as in `run`; hidden_state what `run` gave for them.
+        Args:    x and lengths as in `run`; hidden_state, what `run` returned for them.
         Returns: `cells.TENSORS` of the cell and ``{gate}_preactivation`` of each gate (RNN: of the state), all
                  [batch, time, unit] in reading order.
         """
@@ -85,22 +86,24 @@ class Recurrence(nn.Module):
         return {"hidden_state": hidden_state, **self._lstm(z, lengths)}
 
     def _previous(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """The state that each step came from, zero where its reading began."""
+        """The state before each step in the direction of reading; zero before the first step."""
         if self.direction == "forward":
             return nn.functional.pad(states[:, :-1], (0, 0, 1, 0))
-        return nn.functional.pad(states[:, 1:], (0, 0, 0, 1)).masked_fill(beyond(lengths - 1, states.shape[1]), 0.0)
+        previous = nn.functional.pad(states[:, 1:], (0, 0, 0, 1))
+        return previous.masked_fill(padding_mask(lengths - 1, states.shape[1]), 0.0)
 
     def _lstm(self, z: Tensor, lengths: Tensor) -> LayerActivations:
         z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)
         i, f, g, o = torch.sigmoid(z_i), torch.sigmoid(z_f), torch.tanh(z_g), torch.sigmoid(z_o)
         cell_state = i * g
-        if self.direction == "reverse":  # nothing is on the belt before a text's own last token
-            cell_state.masked_fill_(beyond(lengths, z.shape[1]), 0.0)
-        # In place: i_t * g_t is there, f_t * c_{t-1} joins it. Views are made once: one costs as much as a step.
+        if self.direction == "reverse":  # the cell state is zero before a text's own last token
+            cell_state.masked_fill_(padding_mask(lengths, z.shape[1]), 0.0)
+        # In place: cell_state holds i_t * g_t, and f_t * c_{t-1} is added. The views are made before the loop, because
+        # making one costs as much as a step.
         order = -1 if self.direction == "reverse" else 1
         c, forget = cell_state.unbind(1)[::order], f.unbind(1)[::order]
         for t in range(1, len(c)):
             c[t].addcmul_(forget[t], c[t - 1])
         gates = dict(zip(GATES, (i, f, g, o), strict=True))
-        before = {f"{name}_preactivation": v for name, v in zip(GATES, (z_i, z_f, z_g, z_o), strict=True)}
-        return {"cell_state": cell_state, **gates, **before}
+        preactivations = {f"{name}_preactivation": z for name, z in zip(GATES, (z_i, z_f, z_g, z_o), strict=True)}
+        return {"cell_state": cell_state, **gates, **preactivations}

@@ -1,1 +1,1 @@
-"""What runs a network: the seam, and torch's replay behind it."""
+"""What runs a network: the `Runner` interface, torch's kernels, and the fused kernel on the CPU."""

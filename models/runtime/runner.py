@@ -16,23 +16,23 @@ from ..recurrence.layer import Direction, LayerActivations
 from ..text.features import FeatureIds, TextIds, batch_ids
 from .cpu.kernel import Precision
 
-Recording = Literal["nothing", "gates", "everything"]  # everything: the preactivations as well
+Recording = Literal["nothing", "gates", "everything"]  # gates: states too; everything: preactivations too
 Activations = list[list[LayerActivations]]  # [layer][direction] -> tensor name -> [batch, time, unit]
 
 
 class Runner(Protocol):
-    """Ids of a padded batch -> the pass and, unless nothing is recorded, every gate and state of it."""
+    """Runs a network: ids of a padded batch -> the pass and, when recorded, its gates and states."""
 
     @property
     def network(self) -> Classifier | Tagger: ...
 
     @property
     def kernel(self) -> str:
-        """The kernel's name, as certificates tell it."""
+        """The kernel's name, as written in certificates."""
 
     @property
     def precision(self) -> Precision:
-        """Of the recurrences' weights."""
+        """The precision of the recurrences' weights."""
 
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]: ...
 
@@ -40,27 +40,34 @@ class Runner(Protocol):
         """As `run`, from x_t itself: [batch, time, input]."""
 
     def outputs(self, run: Pass) -> Tensor:
-        """What the head says of a pass: logits [batch, label], or emissions [batch, time, tag]."""
+        """The head's output: logits [batch, label], or emissions [batch, time, tag]."""
 
     def embedded(self, ids: TextIds) -> Values:
-        """x_t of some tokens: [token, input]."""
+        """x_t of these tokens: [token, input]."""
 
     def recurrence_error(
-        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+        self,
+        layer: int,
+        direction: Direction,
+        x: Values,
+        activations: Mapping[str, Values],
+        timesteps: NDArray[np.int64],
     ) -> float:
-        """As `models.recurrence.certificate.recurrence_error`, of this network's recurrence."""
+        """`models.recurrence.certificate.recurrence_error` of one recurrence of this network."""
 
 
 @dataclass(frozen=True)
 class TorchRunner:
-    """torch's fused kernels, with the gates by replay; on the CPU and on CUDA."""
+    """torch's kernels on the CPU or CUDA; the gates are recomputed from the states (`models.recurrence.layer`)."""
 
     network: Classifier | Tagger
     device: torch.device
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if self.device.type == "cuda":  # TF32 keeps 10 bits of a product's factors: what is shown has to be float32's
+        if (
+            self.device.type == "cuda"
+        ):  # TF32 keeps 10 bits of a product's factors; reported activations must be float32
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     @property
@@ -69,8 +76,8 @@ class TorchRunner:
 
     @torch.inference_mode()
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
-        here = {kind: value.to(self.device) for kind, value in ids.items()}
-        return self.run_inputs(self.network.embedding(here), lengths, recording)
+        ids_on_device = {kind: value.to(self.device) for kind, value in ids.items()}
+        return self.run_inputs(self.network.embedding(ids_on_device), lengths, recording)
 
     @torch.inference_mode()
     def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
@@ -82,12 +89,18 @@ class TorchRunner:
         return out
 
     def embedded(self, ids: TextIds) -> Values:
-        here = {kind: value.to(self.device) for kind, value in batch_ids([ids]).items()}
-        rows: Values = self.network.embedding(here)[0].cpu().numpy()
-        return rows
+        ids_on_device = {kind: value.to(self.device) for kind, value in batch_ids([ids]).items()}
+        x: Values = self.network.embedding(ids_on_device)[0].cpu().numpy()
+        return x
 
     def recurrence_error(
-        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+        self,
+        layer: int,
+        direction: Direction,
+        x: Values,
+        activations: Mapping[str, Values],
+        timesteps: NDArray[np.int64],
     ) -> float:
-        its = self.network.encoder.recurrence(layer, direction)
-        return recurrence_error(its.cell, its.weights.to(torch.float64), x, shown, direction, timesteps)
+        recurrence = self.network.encoder.recurrence(layer, direction)
+        weights = recurrence.weights.to(torch.float64)
+        return recurrence_error(recurrence.cell, weights, x, activations, direction, timesteps)

@@ -83,7 +83,7 @@ def _memory(analyst: Analyst, text: Prepared, view: View) -> Drawing:
 def _attribution(analyst: Analyst, text: Prepared, view: View) -> Drawing:
     """The window with the most |contribution|, unless another is asked for; bars, boxes and bias are the logit."""
     found = analyst.attribute(text, Question(view.target, view.timestep))
-    window = view.timesteps.of(len(text)) if view.timesteps else _weightiest(found.contributions, MOST_BARS)
+    window = view.timesteps.indices(len(text)) if view.timesteps else _weightiest(found.contributions, MOST_BARS)
     before, after = range(window[0]), range(window[-1] + 1, len(text))
     bars = curves.Bars(
         found.contributions[list(window)],
@@ -107,7 +107,7 @@ def _attribution(analyst: Analyst, text: Prepared, view: View) -> Drawing:
 def _highlight(analyst: Analyst, text: Prepared, view: View) -> Drawing:
     """The text as a paragraph."""
     found = analyst.attribute(text, Question(view.target, view.timestep))
-    window = view.timesteps.of(len(text)) if view.timesteps else _weightiest(found.contributions, MOST_SHADED)
+    window = view.timesteps.indices(len(text)) if view.timesteps else _weightiest(found.contributions, MOST_SHADED)
     tokens = [text.tokens[t] for t in window]
     ends = [0 if t == 0 else text.tokens[t - 1].end for t in window]
     gaps = [

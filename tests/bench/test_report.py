@@ -1,4 +1,4 @@
-"""The page from a small made-up results file: every field is filled, verdicts are right, what is missing is told."""
+"""The page from a small invented results file: every field is filled, verdicts are right, missing suites are named."""
 
 import json
 import re
@@ -22,16 +22,26 @@ def spread(median: float) -> dict[str, float]:
 
 def case(weights: str, units: int, texts: int, fused: float, **changes: Any) -> dict[str, Any]:
     """One of the kernels' cases; `fused` is its time over the library's."""
-    its = {
-        "weights": weights, "shipped": False, "cell": "lstm", "layers": 1, "directions": 1, "units": units, "input": 300,
-        "looked_up": ["token"], "tokens": 64, "texts": texts, "operations": 1e6, "recurrent_bytes": 1e6,
-    } | changes  # fmt: skip
-    library = "nn.LSTM" if its["cell"] == "lstm" else "nn.RNN"
+    properties = {
+        "weights": weights,
+        "shipped": False,
+        "cell": "lstm",
+        "layers": 1,
+        "directions": 1,
+        "units": units,
+        "input": 300,
+        "looked_up": ["token"],
+        "tokens": 64,
+        "texts": texts,
+        "operations": 1e6,
+        "recurrent_bytes": 1e6,
+    } | changes
+    library = "nn.LSTM" if properties["cell"] == "lstm" else "nn.RNN"
     times = {FUSED: fused, RECORDED: 1.1 * fused, library: 1.0, BF16: 0.2, INT8: 0.25, LOOP: 3.0}
     pairs = [(name, library) for name in times if name != library]
     pairs += [(RECORDED, FUSED), (RECORDED, LOOP), (BF16, INT8)]
     us = {name: spread(100 * time) for name, time in times.items()}
-    return its | {
+    return properties | {
         "cpu_us": us,
         "wall_us": us,
         "ratios": {f"{a} / {b}": spread(times[a] / times[b]) for a, b in pairs},
@@ -48,9 +58,13 @@ def kernels() -> dict[str, Any]:
     ]
     limits = {"how": "by hand", "multiply_add_gflops": spread(100), "read_gbytes": {"65536": spread(90)}}
     return {
-        "kernel": "avx2", "rounds": 5, "versions": {"torch": "2"}, "cases": cases, "limits": limits,
+        "kernel": "avx2",
+        "rounds": 5,
+        "versions": {"torch": "2"},
+        "cases": cases,
+        "limits": limits,
         "left_out": {INT8: {"it has no RNN": ["zh-sentiment-rnn"]}},
-    }  # fmt: skip
+    }
 
 
 def growth() -> dict[str, Any]:
@@ -62,20 +76,25 @@ def growth() -> dict[str, Any]:
 
 
 def servers() -> dict[str, Any]:
-    its = {"requests_per_second": spread(5000), "p50_ms": spread(2), "p99_ms": spread(9)}
+    figures = {"requests_per_second": spread(5000), "p50_ms": spread(2), "p99_ms": spread(9)}
     waits = ("predict_ms", "inspect_ms", "predict_p99_ms", "inspect_p99_ms", "ratio")
     probed = ("p50_ms", "p99_ms", "highest_ms", "failed", "requests_per_second", "failed_requests")
     return {
-        "model": "tiny", "connections": 64, "rounds": 5, "seconds": 5.0, "versions": {"torch": "2"},
-        "contenders": {"ours": its, "noop": its, "litserve-fused": its},
+        "model": "tiny",
+        "connections": 64,
+        "rounds": 5,
+        "seconds": 5.0,
+        "versions": {"torch": "2"},
+        "contenders": {"ours": figures, "noop": figures, "litserve-fused": figures},
         "ratios": {"ours/noop": spread(1.25), "ours/litserve-fused": spread(3)},
         "best": {"litserve": "litserve-fused"},
         "score_differences": {"ray-fused": 2e-7},
         "latency": {"tokens": 64, "answer_bytes": 4096} | {name: spread(1) for name in waits},
         "liveness": {"usual": {name: spread(1) for name in probed}},
         "memory": dict.fromkeys(report_servers.MEMORY, 5_000_000),
-        "left_out": {"ray": "it is not installed"}, "notes": ["one core alone"],
-    }  # fmt: skip
+        "left_out": {"ray": "it is not installed"},
+        "notes": ["one core alone"],
+    }
 
 
 @pytest.fixture
@@ -88,8 +107,8 @@ def stored(tmp_path: Path) -> Path:
 
 def test_every_field_of_the_template_is_filled(stored: Path, tmp_path: Path) -> None:
     fields = report.fields(results.read(stored), lambda name, figure, alt: f"![{alt}]({name}.png)")
-    asked = {m["named"] or m["braced"] for m in Template.pattern.finditer(report.TEMPLATE.read_text("utf-8"))}
-    assert set(fields) == asked
+    expected = {m["named"] or m["braced"] for m in Template.pattern.finditer(report.TEMPLATE.read_text("utf-8"))}
+    assert set(fields) == expected
     assert all(str(value).strip() for value in fields.values())
 
 
@@ -108,7 +127,7 @@ def test_the_page_links_the_pictures_that_it_draws(stored: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("missing", results.SUITES)
-def test_a_suite_that_was_not_run_is_told_as_such(stored: Path, tmp_path: Path, missing: str) -> None:
+def test_the_page_names_a_suite_that_was_not_run(stored: Path, tmp_path: Path, missing: str) -> None:
     found = results.read(stored)
     del found[missing]
     text = report.write(found, tmp_path).read_text("utf-8")
@@ -117,18 +136,18 @@ def test_a_suite_that_was_not_run_is_told_as_such(stored: Path, tmp_path: Path, 
 
 
 def test_a_target_is_judged_by_its_worst_case() -> None:
-    found = {v.target.name: v for v in verdicts(kernels()["cases"])}
-    one_layer = found["LSTM, one layer, all sizes"]
+    by_name = {v.target.name: v for v in verdicts(kernels()["cases"])}
+    one_layer = by_name["LSTM, one layer, all sizes"]
     assert (one_layer.cases, one_layer.within, one_layer.missed) == (2, 1, True)
-    assert one_layer.said == "missed in 1 of 2 cases"
+    assert one_layer.outcome == "missed in 1 of 2 cases"
     assert "random LSTM 64, 64 tokens, 32 texts" in one_layer.sentence
-    assert found["BiLSTM 256, two layers, 64 tokens, 1 text"].said == "met"
-    assert found["RNN, all sizes"].said == "aim reached"
-    assert "BiLSTM 256, two layers, 64 tokens, 32 texts" not in found
+    assert by_name["BiLSTM 256, two layers, 64 tokens, 1 text"].outcome == "met"
+    assert by_name["RNN, all sizes"].outcome == "aim reached"
+    assert "BiLSTM 256, two layers, 64 tokens, 32 texts" not in by_name
 
 
 def test_an_aim_is_never_looser_than_its_bound() -> None:
-    assert all(t.aim <= t.at_least for t in TARGETS if t.aim is not None and t.at_least is not None)
+    assert all(t.aim <= t.bound for t in TARGETS if t.aim is not None and t.bound is not None)
 
 
 def test_a_suite_replaces_its_own_part_alone(stored: Path) -> None:
@@ -139,11 +158,11 @@ def test_a_suite_replaces_its_own_part_alone(stored: Path) -> None:
     assert {k: v for k, v in after.items() if k != "growth"} == {k: v for k, v in before.items() if k != "growth"}
 
 
-def test_the_machine_is_told_without_its_name_or_paths(stored: Path) -> None:
-    told = json.dumps(results.machine())
+def test_the_machine_is_described_without_its_name_or_paths(stored: Path) -> None:
+    text = json.dumps(results.machine())
     assert set(results.machine()) == {"date", "cpu", "cores", "system"}
-    assert results.platform.node() not in told or not results.platform.node()
-    assert str(Path.cwd()) not in told
+    assert results.platform.node() not in text or not results.platform.node()
+    assert str(Path.cwd()) not in text
 
 
 def test_a_missed_bound_of_the_servers_is_one_sentence() -> None:
@@ -174,13 +193,13 @@ def test_what_is_stored_has_five_digits(stored: Path) -> None:
     assert results.read(stored)["growth"]["values"] == [1.2346, {"many": 123456789}]
 
 
-def test_what_was_asked_of_the_server_is_judged_by_medians() -> None:
-    told = {row.split(" | ")[0].strip("| "): row for row in report_servers.targets(servers()).splitlines()}
-    assert told["requests a second, ours / FastAPI alone"].endswith("aim reached |")
-    assert "≥ 4 | ≥ 10 | 3.00" in told["ours / litserve-fused"]
-    assert told["ours / litserve-fused"].endswith("missed |")
-    assert told["time of inspect / predict, 64 tokens, one client"].endswith("aim reached |")
-    assert not any("bfloat16" in row for row in told)
+def test_targets_of_the_server_are_judged_by_medians() -> None:
+    rows = {row.split(" | ")[0].strip("| "): row for row in report_servers.targets(servers()).splitlines()}
+    assert rows["requests a second, ours / FastAPI alone"].endswith("aim reached |")
+    assert "≥ 4 | ≥ 10 | 3.00" in rows["ours / litserve-fused"]
+    assert rows["ours / litserve-fused"].endswith("missed |")
+    assert rows["time of inspect / predict, 64 tokens, one client"].endswith("aim reached |")
+    assert not any("bfloat16" in row for row in rows)
 
 
 def test_the_tables_in_both_readmes_are_replaced(tmp_path: Path) -> None:
@@ -214,8 +233,8 @@ def test_every_peer_pins_its_version() -> None:
 def test_help_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])
-    said = capsys.readouterr().out
-    assert all(name in said for name in (*results.SUITES, "report", "all", "quick"))
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*results.SUITES, "report", "all", "quick"))
 
 
 def test_no_round_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

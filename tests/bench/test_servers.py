@@ -1,4 +1,4 @@
-"""The servers' half of the benchmark: what is asked, what is counted, what is compared. No time is asserted."""
+"""The servers suite: its texts, its counts, its comparisons. No time is asserted."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ MODEL = Path("weights/zh-sentiment-lstm")
 
 @pytest.fixture(scope="module")
 def writer() -> Writer:
-    return Writer.of(MODEL)
+    return Writer.for_model(MODEL)
 
 
 def test_texts_never_repeat_in_a_run(writer: Writer) -> None:
@@ -79,24 +79,24 @@ def counting() -> Iterator[int]:
 
 
 def test_the_load_counts_what_was_answered_and_what_failed(counting: int) -> None:
-    its = load(HOST, counting, [request(HOST, counting, "/", b"{}")], connections=3, warm_s=0.0, seconds=0.3)
-    under_way = 3  # one of each connection when the clock stops
-    assert 0 <= Counting.answered - its.answered <= under_way
-    assert 0 <= Counting.failed - its.failed <= under_way
-    assert its.answered == len(its.latencies) <= its.sent <= its.answered + under_way
-    assert its.latencies == sorted(its.latencies)
-    assert its.failed > 0
+    result = load(HOST, counting, [request(HOST, counting, "/", b"{}")], connections=3, warm_s=0.0, seconds=0.3)
+    in_flight = 3  # one request of each connection when the clock stops
+    assert 0 <= Counting.answered - result.answered <= in_flight
+    assert 0 <= Counting.failed - result.failed <= in_flight
+    assert result.answered == len(result.latencies) <= result.sent <= result.answered + in_flight
+    assert result.latencies == sorted(result.latencies)
+    assert result.failed > 0
 
 
 def test_answers_of_the_warm_up_are_not_counted(counting: int) -> None:
-    its = load(HOST, counting, [request(HOST, counting, "/", b"{}")], connections=1, warm_s=0.2, seconds=0.2)
-    assert its.answered + 5 < its.sent
+    result = load(HOST, counting, [request(HOST, counting, "/", b"{}")], connections=1, warm_s=0.2, seconds=0.2)
+    assert result.answered + 5 < result.sent
 
 
 def test_a_pause_makes_a_load_a_sample(counting: int) -> None:
-    asked = [request(HOST, counting, "/", method="GET")]
-    its = load(HOST, counting, asked, connections=1, warm_s=0.0, seconds=0.3, pause_s=0.05)
-    assert 1 <= its.sent <= 6
+    requests = [request(HOST, counting, "/", method="GET")]
+    result = load(HOST, counting, requests, connections=1, warm_s=0.0, seconds=0.3, pause_s=0.05)
+    assert 1 <= result.sent <= 6
 
 
 def test_a_server_that_closes_counts_as_failed() -> None:
@@ -105,14 +105,14 @@ def test_a_server_that_closes_counts_as_failed() -> None:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     port = closing.sockets[0].getsockname()[1]
-    its = load(HOST, port, [request(HOST, port, "/")], connections=2, warm_s=0.0, seconds=0.1)
+    result = load(HOST, port, [request(HOST, port, "/")], connections=2, warm_s=0.0, seconds=0.1)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     closing.close()
     loop.close()
-    assert (its.answered, its.failed) == (0, 2)
+    assert (result.answered, result.failed) == (0, 2)
     with pytest.raises(ValueError, match="nothing was answered"):
-        its.percentile(0.5)
+        result.percentile(0.5)
 
 
 class _Closing(asyncio.Protocol):
@@ -123,24 +123,25 @@ class _Closing(asyncio.Protocol):
 
 def test_one_connection_keeps_status_and_body(counting: int) -> None:
     with Connection(HOST, counting) as connection:
-        asked = [connection.ask(request(HOST, counting, "/", b"{}")) for _ in range(3)]
-    assert asked == [(200, b"{}"), (200, b"{}"), (500, b"{}")]
+        answers = [connection.ask(request(HOST, counting, "/", b"{}")) for _ in range(3)]
+    assert answers == [(200, b"{}"), (200, b"{}"), (500, b"{}")]
 
 
 def test_ratios_are_taken_within_a_round() -> None:
     """A machine that runs half as fast in the second round changes no ratio."""
     speeds = {"ours": [4000.0, 2000.0, 6000.0], "noop": [8000.0, 4000.0, 8000.0]}
-    assert servers._compared(speeds)["ratios"] == {"ours/noop": {"median": 0.5, "low": 0.5, "high": 0.75}}
+    assert servers._ratios(speeds)["ratios"] == {"ours/noop": {"median": 0.5, "low": 0.5, "high": 0.75}}
 
 
 def test_a_peers_best_configuration_is_the_faster_median() -> None:
     speeds = {"ours": [9.0] * 3, "ray-torch": [1.0, 5.0, 1.0], "ray-fused": [2.0, 2.0, 2.0], "bentoml-torch": [3.0] * 3}
-    assert servers._compared(speeds)["best"] == {"ray": "ray-fused", "bentoml": "bentoml-torch"}
+    assert servers._ratios(speeds)["best"] == {"ray": "ray-fused", "bentoml": "bentoml-torch"}
 
 
 def test_a_busy_client_and_failures_are_told() -> None:
     fine = {"client_cpu": 0.3, "failed": 0, "texts_repeat": False}
-    notes = servers._notes({"ours": [fine, fine], "noop": [{**fine, "client_cpu": 0.99}], "ray-torch": [{**fine, "failed": 7}]})  # fmt: skip
+    busy, failing = {**fine, "client_cpu": 0.99}, {**fine, "failed": 7}
+    notes = servers._notes({"ours": [fine, fine], "noop": [busy], "ray-torch": [failing]})
     assert [note for note in notes if "core alone" not in note] == [
         "noop: the client was busy for 99%, so it is the client that was measured",
         "ray-torch: 7 requests failed",
@@ -148,19 +149,19 @@ def test_a_busy_client_and_failures_are_told() -> None:
 
 
 def test_every_spelling_of_an_answer_is_read_alike() -> None:
-    said = b'{"labels": [{"label": "a", "score": 0.75}, {"label": "b", "score": 0.25}]}'
-    for body in (said, b"[" + said + b"]", b'{"model": {}, "results": [' + said + b"]}"):
+    answer = b'{"labels": [{"label": "a", "score": 0.75}, {"label": "b", "score": 0.25}]}'
+    for body in (answer, b"[" + answer + b"]", b'{"model": {}, "results": [' + answer + b"]}"):
         assert scores(body) == {"a": 0.75, "b": 0.25}
 
 
 def test_unequal_outputs_are_an_error_and_bfloat16s_are_told() -> None:
-    mine = [{"a": 0.75, "b": 0.25}]
-    assert largest_difference("plain-torch", [{"a": 0.75005, "b": 0.24995}], mine) == pytest.approx(5e-5)
+    reference = [{"a": 0.75, "b": 0.25}]
+    assert largest_difference("plain-torch", [{"a": 0.75005, "b": 0.24995}], reference) == pytest.approx(5e-5)
     with pytest.raises(OutputsDiffer, match=r"plain-torch differs from ours by 1\.0e-03 in a score"):
-        largest_difference("plain-torch", [{"a": 0.751, "b": 0.249}], mine)
-    assert largest_difference(BF16, [{"a": 0.751, "b": 0.249}], mine) == pytest.approx(1e-3)
+        largest_difference("plain-torch", [{"a": 0.751, "b": 0.249}], reference)
+    assert largest_difference(BF16, [{"a": 0.751, "b": 0.249}], reference) == pytest.approx(1e-3)
     with pytest.raises(OutputsDiffer, match="names the label of ours for 0 of 1 texts"):
-        largest_difference(BF16, [{"a": 0.25, "b": 0.75}], mine)
+        largest_difference(BF16, [{"a": 0.25, "b": 0.75}], reference)
 
 
 def test_every_peer_is_pinned_and_has_the_torch_of_ours() -> None:

@@ -1,11 +1,10 @@
-r"""A network on the CPU by the fused recurrence: `FusedRunner` stands where `TorchRunner` does, and the gates are free.
+r"""A network on the CPU by the fused kernel: `FusedRunner` is a `Runner` that records gates at almost no cost.
 
-Layer 0 reads tables, so W_ih x_t + b is a sum over features. For a feature that names one row a token, its part
-W_ih,f E_f[v] can be made once for every v and looked up ever after (`models.runtime.cpu.tables` says which are worth
-their memory); what is not looked up is one product with packed weights. Later layers are such products too, and so is
-the head.
+x_t is made of table rows, so W_ih x_t + b of layer 0 is a sum over features. For a feature with one id a token, the
+part W_ih,f E_f[v] can be computed once for every v and then looked up (`models.runtime.cpu.tables` chooses the
+features); the other features take one product with packed weights. Later layers and the head are such products too.
 
-Everything that is shown is written once, by the kernel, into pooled memory: new pages cost more than the gates.
+The kernel writes states and gates once, into pooled memory: new memory pages cost more than computing the gates.
 
 In bfloat16 the products with W_hh, and those with W_ih that are not looked up, read rounded weights; tables, head and
 all sums stay float32.
@@ -35,20 +34,21 @@ from ...text.features import FeatureIds, FeatureKind, TextIds, batch_ids
 from ..runner import Activations, Recording
 from .kernel import Kernel, LookUp, Precision
 
-_RECORDED = {  # by gates: what the kernel writes, in its order
-    4: (*GATES, "cell_state", *(f"{name}_preactivation" for name in GATES)), 1: ("hidden_state_preactivation",),
-}  # fmt: skip
-_KEPT_FLOATS = 1 << 24  # 64 MiB of memory that is used again, at most
-_REFERENCES = 3  # to memory that is free: its pool's, the loop's over the pool, and that of asking
-_WORTH_A_THREAD = 10_000_000  # multiplications of one direction, beside which handing the other to a thread is little
+_RECORDED = {  # number of gates -> tensors that the kernel records, in its order
+    4: (*GATES, "cell_state", *(f"{name}_preactivation" for name in GATES)),
+    1: ("hidden_state_preactivation",),
+}
+_POOLED_FLOATS = 1 << 24  # buffers are kept for reuse up to this total: 64 MiB
+_REFERENCES_WHEN_FREE = 3  # to a free buffer: the pool's, the loop variable's, and getrefcount's argument
+_WORTH_A_THREAD = 10_000_000  # multiplications of one direction from which a second thread pays off
 
 
 class Buffers:
-    """Memory for tensors, lent again when the last tensor that stands on it has gone."""
+    """A pool of float32 buffers; a buffer is reused once no tensor views it."""
 
     def __init__(self) -> None:
         self._pools: dict[int, list[Values]] = defaultdict(list)
-        self._kept = 0
+        self._pooled_floats = 0
 
     def take(self, *shape: int) -> Tensor:
         """An uninitialised float32 tensor."""
@@ -57,27 +57,27 @@ class Buffers:
         return torch.from_numpy(self._free(size)[:count].reshape(shape))
 
     def _free(self, size: int) -> Values:
-        """A tensor refers to what it stands on; what the pool alone refers to is free."""
+        """A buffer that only the pool refers to: every tensor that views a buffer holds a reference to it."""
         pool = self._pools[size]
-        for memory in pool:
-            if getrefcount(memory) == _REFERENCES:
-                return memory
-        memory = np.empty(size, np.float32)
-        if self._kept + size <= _KEPT_FLOATS:
-            self._kept += size
-            pool.append(memory)
-        return memory
+        for buffer in pool:
+            if getrefcount(buffer) == _REFERENCES_WHEN_FREE:
+                return buffer
+        buffer = np.empty(size, np.float32)
+        if self._pooled_floats + size <= _POOLED_FLOATS:
+            self._pooled_floats += size
+            pool.append(buffer)
+        return buffer
 
 
 class Inputs(Sequence[Tensor]):
-    """What each layer read, [batch, time, input]; x_t itself, which look-ups go without, is made if anyone asks."""
+    """The input of each layer, [batch, time, input]; x_t is computed on first access, since look-ups do not need it."""
 
-    def __init__(self, embed: Callable[[], Tensor], below: Sequence[Tensor]) -> None:
-        self._embed, self._below = embed, tuple(below)
+    def __init__(self, embed: Callable[[], Tensor], later_layers: Sequence[Tensor]) -> None:
+        self._embed, self._later_layers = embed, tuple(later_layers)
         self._x: Tensor | None = None
 
     def __len__(self) -> int:
-        return 1 + len(self._below)
+        return 1 + len(self._later_layers)
 
     @overload
     def __getitem__(self, layer: int) -> Tensor: ...
@@ -87,7 +87,7 @@ class Inputs(Sequence[Tensor]):
         if isinstance(layer, slice):
             return [self[n] for n in range(len(self))[layer]]
         if layer > 0:
-            return self._below[layer - 1]
+            return self._later_layers[layer - 1]
         if self._x is None:
             self._x = self._embed()
         return self._x
@@ -95,9 +95,9 @@ class Inputs(Sequence[Tensor]):
 
 @dataclass(frozen=True)
 class Incoming:
-    """W_ih x_t + b of one recurrence: a product, a look-up, or the product and on top of it the look-up.
+    """How to compute W_ih x_t + b of one recurrence: by a product, by a look-up, or as the sum of both.
 
-    product: fills packed rows [batch * time, packed].
+    product: a function that fills packed rows [batch * time, packed].
     """
 
     product: Callable[[Tensor], None] | None
@@ -110,21 +110,22 @@ class FusedLayer:
     def __init__(self, kernel: Kernel, recurrence: Recurrence, precision: Precision) -> None:
         self.kernel, self.gates, self.precision = kernel, 4 if recurrence.cell == "lstm" else 1, precision
         self.units, self.reverse = recurrence.units, recurrence.direction == "reverse"
-        w = self.weights = recurrence.weights
-        self.weight_hh = self.pack(w.weight_hh)
-        self.bias = kernel.pack_row(w.bias_ih + w.bias_hh, self.gates)
+        self.weights = recurrence.weights
+        self.weight_hh = self.pack(self.weights.weight_hh)
+        self.bias = kernel.pack_row(self.weights.bias_ih + self.weights.bias_hh, self.gates)
         self.packed = kernel.packed(self.gates, self.units)
 
     def pack(self, weight: Tensor) -> Tensor:
-        """weight [gates * unit, depth], as this recurrence multiplies by it."""
+        """weight [gates * unit, depth] packed for the kernel, in this recurrence's precision."""
         return self.kernel.pack(weight, self.gates, self.precision)
 
     def run(
         self, incoming: Incoming, pre: Tensor | None, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
     ) -> LayerActivations:
-        """out [batch, time, unit] is filled, and what `record` holds is told by name.
+        """Fills `out`; returns the recorded tensors by name.
 
-        pre [batch * time, packed]: memory for the product, where there is one.
+        pre [batch * time, packed]: memory for the product, None without one; out [batch, time, unit]; record [tensor,
+        batch, time, unit]: memory for the tensors to record.
         """
         if incoming.product and pre is not None:
             incoming.product(pre)
@@ -135,14 +136,12 @@ class FusedLayer:
             return {"hidden_state": out}
         return {"hidden_state": out, **dict(zip(_RECORDED[self.gates], record.unbind(0), strict=False))}
 
-    def error(self, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]) -> float:
+    def recurrence_error(self, x: Values, activations: Mapping[str, Values], timesteps: NDArray[np.int64]) -> float:
         """As `models.recurrence.certificate.recurrence_error`."""
-        w = self.weights
-        told = [shown[name] for name in TENSORS["lstm" if self.gates == 4 else "rnn"]]
-        file = (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
-        return self.kernel.check(self.gates, self.reverse, file, x, told, timesteps)
+        recorded = [activations[name] for name in TENSORS["lstm" if self.gates == 4 else "rnn"]]
+        return self.kernel.check(self.gates, self.reverse, self.weights, x, recorded, timesteps)
 
-    def tensors(self, recording: Recording) -> int:
+    def recorded_count(self, recording: Recording) -> int:
         """How many tensors besides h_t are recorded."""
         if self.gates == 4:
             return {"nothing": 0, "gates": 5, "everything": 9}[recording]
@@ -150,48 +149,48 @@ class FusedLayer:
 
 
 class InputProjection:
-    """W_ih x_t + b of layer 0: features that are looked up, and one product for the rest."""
+    """W_ih x_t + b of layer 0: a look-up for some features, one product for the others."""
 
     def __init__(self, layer: FusedLayer, embedding: Embedding) -> None:
         self.layer, self.embedding = layer, embedding
         self.tables: dict[FeatureKind, Tensor] = {}
-        self._pack_rest()
+        self._pack_projected()
 
     def tabulate(self, kind: FeatureKind) -> None:
-        """From now on look this feature's part up; it has to be one that names one row a token."""
+        """Look this feature's part up from now on; the feature must have one id a token."""
         layer, rows = self.layer, self.embedding.tables[kind]
         weights = layer.kernel.pack(self._columns([kind]), layer.gates)
         table = torch.empty(rows.shape[0], layer.packed)
         layer.kernel.project(rows.contiguous(), weights, torch.zeros(layer.packed), table)
         self.tables[kind] = table
-        self._pack_rest()
+        self._pack_projected()
 
-    def _pack_rest(self) -> None:
-        self.rest = [f.kind for f in self.embedding.features if f.kind not in self.tables]
-        self.weights = self.layer.pack(self._columns(self.rest)) if self.rest else None
+    def _pack_projected(self) -> None:
+        self.projected = [f.kind for f in self.embedding.features if f.kind not in self.tables]
+        self.weights = self.layer.pack(self._columns(self.projected)) if self.projected else None
 
     def _columns(self, kinds: Sequence[FeatureKind]) -> Tensor:
-        """The columns of W_ih that these features meet."""
+        """The columns of W_ih that multiply these features."""
         features = self.embedding.features
         parts = torch.split(self.layer.weights.weight_ih, [f.dimension for f in features], dim=1)
-        of = {f.kind: part for f, part in zip(features, parts, strict=True)}
-        return torch.cat([of[kind] for kind in kinds], dim=1)
+        columns_by_kind = {f.kind: part for f, part in zip(features, parts, strict=True)}
+        return torch.cat([columns_by_kind[kind] for kind in kinds], dim=1)
 
-    def of(self, ids: FeatureIds, rest: Tensor | None, rows: Tensor | None) -> Incoming:
-        """rest [batch * time, input]: x_t of the features not looked up; rows: those of it that hold a token."""
+    def incoming(self, ids: FeatureIds, x: Tensor | None, rows: Tensor | None) -> Incoming:
+        """x [batch * time, input]: x_t of the features not looked up, None without any; rows: its rows with a token."""
         kernel, bias, weights = self.layer.kernel, self.layer.bias, self.weights
         look_up = None
         if self.tables:
             looked_up = [ids[kind].reshape(-1) for kind in self.tables]
             look_up = LookUp(list(self.tables.values()), looked_up, bias)
-        if rest is None or weights is None:
+        if x is None or weights is None:
             return Incoming(None, look_up)
-        return Incoming(lambda pre: kernel.project(rest, weights, bias, pre, rows), look_up)
+        return Incoming(lambda pre: kernel.project(x, weights, bias, pre, rows), look_up)
 
 
 @dataclass(frozen=True)
 class Padded:
-    """The shape of a padded batch. lengths int64 [batch]; rows: of [batch * time], those that hold a token."""
+    """The shape of a padded batch. lengths int64 [batch]; rows: those of [batch * time] with a token, None: all."""
 
     batch: int
     time: int
@@ -200,12 +199,12 @@ class Padded:
 
 
 class FusedRunner:
-    """Batches of one network. Bit for bit the same for a text alone and in any company."""
+    """Runs batches of one network. A text's results are bitwise independent of its batch."""
 
     def __init__(
         self, network: Classifier | Tagger, kernel: Kernel, precision: Precision = "float32", threads: int = 1
     ) -> None:
-        """threads: from two on, the directions of long batches run side by side."""
+        """threads: with two or more, the directions of large batches run in parallel."""
         self.network, self._kernel, self.precision = network, kernel, precision
         encoder = network.encoder
         self.directions, self.units = encoder.directions, encoder.units
@@ -218,92 +217,98 @@ class FusedRunner:
         self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
         self._tables = {f.kind: network.embedding.tables[f.kind].detach() for f in network.embedding.features}
         self.buffers = Buffers()
-        self._beside = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
+        self._second_thread = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
 
     @property
     def kernel(self) -> str:
         return f"fused-{self._kernel.name}"
 
     def tabulate(self, kind: FeatureKind) -> None:
-        """Look this feature's part of layer 0 up from now on."""
+        """Look this feature's part of layer 0 up from now on, in every direction."""
         for projection in self.inputs:
             projection.tabulate(kind)
 
     def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         batch, time = next(iter(ids.values())).shape[:2]
-        rows = _rows(lengths, time) if self.inputs[0].rest or len(self.layers) > 1 else None  # a look-up needs none
+        # A look-up needs no rows.
+        rows = _token_rows(lengths, time) if self.inputs[0].projected or len(self.layers) > 1 else None
         padded = Padded(batch, time, lengths, rows)
-        states, below, activations = self._layers(self._layer_0(ids, rows), padded, recording)
-        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), below)
+        states, later_inputs, activations = self._layers(self._incoming_first(ids, rows), padded, recording)
+        inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), later_inputs)
         return Pass(inputs, states, lengths), activations
 
     def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         """W_ih x_t is one product here, with float32 weights in either precision."""
         batch, time = x.shape[:2]
-        padded = Padded(batch, time, lengths, _rows(lengths, time))
+        padded = Padded(batch, time, lengths, _token_rows(lengths, time))
         incoming = self._products(self._input_weights, self.layers[0], x.reshape(batch * time, -1), padded.rows)
-        states, below, activations = self._layers(incoming, padded, recording)
-        return Pass(Inputs(lambda: x, below), states, lengths), activations
+        states, later_inputs, activations = self._layers(incoming, padded, recording)
+        return Pass(Inputs(lambda: x, later_inputs), states, lengths), activations
 
     @cached_property
     def _input_weights(self) -> list[Tensor]:
-        """W_ih of layer 0 over all of x_t, a direction each."""
+        """W_ih of layer 0 over all of x_t, packed, for each direction."""
         return [self._kernel.pack(layer.weights.weight_ih, layer.gates) for layer in self.layers[0]]
 
     def _layers(
         self, incoming: list[Incoming], padded: Padded, recording: Recording
     ) -> tuple[tuple[tuple[Tensor, ...], ...], list[Tensor], Activations | None]:
-        """Hidden states [layer][direction], what each layer but the first read, and what was recorded."""
+        """Hidden states [layer][direction], the inputs of every layer except layer 0, and the recorded activations."""
         batch, time, lengths = padded.batch, padded.time, padded.lengths
         order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
-        below: list[Tensor] = []
+        later_inputs: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
         for n, layers in enumerate(self.layers):
             out = self.buffers.take(batch, time, len(layers) * self.units)
             halves = torch.split(out, self.units, dim=2) if len(layers) > 1 else (out,)
             runs = [
-                self._direction(layer, entering, lengths, order, half, recording)
-                for layer, entering, half in zip(layers, incoming, halves, strict=True)
+                self._direction(layer, layer_incoming, lengths, order, half, recording)
+                for layer, layer_incoming, half in zip(layers, incoming, halves, strict=True)
             ]
-            activations.append(self._side_by_side(runs, batch * time * layers[0].weights.weight_hh.numel()))
+            activations.append(self._results(runs, batch * time * layers[0].weights.weight_hh.numel()))
             states.append(halves)
             if n + 1 < len(self.layers):
-                below.append(out)
-                rows_read = out.view(batch * time, -1)
-                incoming = self._products(self.projections[n], self.layers[n + 1], rows_read, padded.rows)
-        return tuple(states), below, None if recording == "nothing" else activations
+                later_inputs.append(out)
+                x = out.view(batch * time, -1)
+                incoming = self._products(self.projections[n], self.layers[n + 1], x, padded.rows)
+        return tuple(states), later_inputs, None if recording == "nothing" else activations
 
     def _direction(
         self, layer: FusedLayer, incoming: Incoming, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording
     ) -> Callable[[], LayerActivations]:
-        """What is left to do of one layer in one direction once its memory is there."""
+        """Takes the memory for one layer in one direction; returns the call that runs it."""
         batch, time, units = out.shape
         pre = self.buffers.take(batch * time, layer.packed) if incoming.product else None
-        tensors = layer.tensors(recording)
-        record = self.buffers.take(tensors, batch, time, units) if tensors else None
+        recorded = layer.recorded_count(recording)
+        record = self.buffers.take(recorded, batch, time, units) if recorded else None
         return lambda: layer.run(incoming, pre, lengths, order, out, record)
 
-    def _side_by_side(self, runs: list[Callable[[], LayerActivations]], work: int) -> list[LayerActivations]:
-        """All directions' results; work: multiplications of each."""
-        if self._beside is None or work < _WORTH_A_THREAD:
+    def _results(self, runs: list[Callable[[], LayerActivations]], multiplications: int) -> list[LayerActivations]:
+        """The results of all directions, run in parallel where that pays off; multiplications: of one direction."""
+        if self._second_thread is None or multiplications < _WORTH_A_THREAD:
             return [run() for run in runs]
-        others = [self._beside.submit(run) for run in runs[1:]]
+        others = [self._second_thread.submit(run) for run in runs[1:]]
         return [runs[0](), *(other.result() for other in others)]
 
     def embedded(self, ids: TextIds) -> Values:
-        if all(bags.shape[1] == 1 for bags in ids.values()):  # a look-up of a few rows
+        if all(bags.shape[1] == 1 for bags in ids.values()):  # one id a token: plain table rows
             return np.concatenate([self._tables[kind].numpy()[bags[:, 0]] for kind, bags in ids.items()], axis=1)
         rows: Values = self._embedded(batch_ids([ids]), list(self._tables)).numpy()
         return rows
 
     def recurrence_error(
-        self, layer: int, direction: Direction, x: Values, shown: Mapping[str, Values], timesteps: NDArray[np.int64]
+        self,
+        layer: int,
+        direction: Direction,
+        x: Values,
+        activations: Mapping[str, Values],
+        timesteps: NDArray[np.int64],
     ) -> float:
-        return self.layers[layer][self.directions.index(direction)].error(x, shown, timesteps)
+        return self.layers[layer][self.directions.index(direction)].recurrence_error(x, activations, timesteps)
 
     def outputs(self, run: Pass) -> Tensor:
-        """What the head says: logits [batch, label], or emissions [batch, time, tag]."""
+        """The head's output: logits [batch, label], or emissions [batch, time, tag]."""
         weights, bias = self.head
         if isinstance(self.network, Tagger):
             read = run.top.reshape(-1, run.top.shape[2])
@@ -318,11 +323,11 @@ class FusedRunner:
         out = out[:, : self.network.architecture.outputs]
         return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
 
-    def _layer_0(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
-        """What enters each direction."""
-        kinds = self.inputs[0].rest
-        rest = self._embedded(ids, kinds) if kinds else None
-        return [projection.of(ids, rest, rows) for projection in self.inputs]
+    def _incoming_first(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
+        """W_ih x_t + b of layer 0, for each direction."""
+        kinds = self.inputs[0].projected
+        x = self._embedded(ids, kinds) if kinds else None
+        return [projection.incoming(ids, x, rows) for projection in self.inputs]
 
     def _embedded(self, ids: FeatureIds, kinds: Sequence[FeatureKind]) -> Tensor:
         """x_t of these features: [batch * time, input]."""
@@ -338,7 +343,7 @@ class FusedRunner:
     def _products(
         self, weights: Sequence[Tensor], layers: Sequence[FusedLayer], x: Tensor, rows: Tensor | None
     ) -> list[Incoming]:
-        """What enters each direction of a layer that reads x [batch * time, input]."""
+        """W_ih x + b of one layer by products, for each direction. x [batch * time, input]."""
 
         def product(packed: Tensor, bias: Tensor) -> Callable[[Tensor], None]:
             return lambda pre: self._kernel.project(x, packed, bias, pre, rows)
@@ -347,14 +352,14 @@ class FusedRunner:
 
 
 def _last_state(run: Pass) -> Tensor:
-    """As `network.last_state`, by numpy, which costs a third of torch on so few numbers."""
+    """As `network.last_state`, by numpy: a third of torch's time on so few numbers."""
     texts, last = np.arange(run.lengths.shape[0]), run.lengths.numpy() - 1
     read = [h.numpy()[texts, end] for h, end in zip(run.hidden_states[-1], (last, 0 * last), strict=False)]
     return torch.from_numpy(read[0] if len(read) == 1 else np.concatenate(read, axis=1))
 
 
-def _rows(lengths: Tensor, time: int) -> Tensor | None:
-    """Which rows text * time + t hold a token; None where all do."""
+def _token_rows(lengths: Tensor, time: int) -> Tensor | None:
+    """The rows text * time + t that hold a token; None where all do."""
     if int(lengths.min()) == time:
         return None
     inside = torch.arange(time) < lengths[:, None]

@@ -1,7 +1,7 @@
-"""Which features' parts of layer 0 are looked up, where memory does not suffice for all.
+"""Which features of layer 0 are looked up in tables, within a memory budget.
 
-A table saves `dimension` multiplications for each of its row's floats, so the gain of a byte is dimension / rows
-whatever the network: the best by that measure come first, one that does not fit is passed over for smaller ones.
+Each float read from a table saves `dimension` multiplications, so the gain of a byte is dimension / rows, whatever the
+network: features are tried in the order of this gain, and one that does not fit is skipped.
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from ...text.features import FeatureKind
 from .fused import FusedRunner
 
-SINGLE: tuple[FeatureKind, ...] = (
-    "token",
-    "bigram",
-    "shape",
-)  # kinds of which a token names one row; a bag would be many look-ups
+# Kinds with one id a token; a bag of ids would need one look-up for each id.
+SINGLE: tuple[FeatureKind, ...] = ("token", "bigram", "shape")
 
 
 @dataclass(frozen=True)
@@ -32,22 +29,22 @@ class Candidate:
 
     @property
     def gain(self) -> float:
-        """Multiplications saved for each float of the table, each time that a row is read."""
+        """Multiplications saved for each float of the table when a row is read, over the number of rows."""
         return self.dimension / self.rows
 
 
 def candidates(runner: FusedRunner) -> list[Candidate]:
-    """The features of a network that could be looked up."""
+    """The features of a network that can be looked up."""
     return [
         Candidate(runner, f.kind, f.rows, f.dimension) for f in runner.network.embedding.features if f.kind in SINGLE
     ]
 
 
 def tabulate(runners: Iterable[FusedRunner], budget: int) -> int:
-    """Make the tables that `budget` bytes hold for all of these networks together; returns the bytes they take."""
-    taken = 0
+    """Make the tables that fit in `budget` bytes for all of these networks together; returns the bytes used."""
+    used = 0
     for candidate in sorted((c for r in runners for c in candidates(r)), key=lambda c: -c.gain):
-        if taken + candidate.bytes <= budget:
+        if used + candidate.bytes <= budget:
             candidate.runner.tabulate(candidate.kind)
-            taken += candidate.bytes
-    return taken
+            used += candidate.bytes
+    return used

@@ -1,4 +1,4 @@
-"""Texts in; answers out, in order, the same alone and in any company."""
+"""Texts in; predictions out, in order, the same alone and in any batch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.analysis.reductions import half_life
 from models.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from models.errors import (
     ActivationsUnavailable,
@@ -33,7 +34,7 @@ def predictor(request: pytest.FixtureRequest, weights_dir: Path) -> Predictor:
 
 def test_batch_equals_single_in_order(predictor: Predictor) -> None:
     together = predictor.predict(TEXTS, Inspection())
-    predictor.batch_tokens = 40  # every text in a batch of its own, or nearly
+    predictor.batch_tokens = 40  # nearly every text in a batch of its own
     try:
         alone = [predictor.predict([text], Inspection())[0] for text in TEXTS]
         split = predictor.predict(TEXTS, Inspection())
@@ -65,7 +66,7 @@ def test_scores_and_entities_are_the_oracles(predictor: Predictor) -> None:
             continue
         crf = predictor.network.crf
         parts = [p.detach().double().numpy() for p in (crf.transitions, crf.start, crf.end)]
-        path, _ = max(all_paths(want, *parts), key=lambda found: found[1])
+        path, _ = max(all_paths(want, *parts), key=lambda path_and_score: path_and_score[1])
         tags = [predictor.checkpoint.tags[k] for k in path]
         assert sum(tag.startswith("B-") for tag in tags) <= len(answer.entities or ())
         for entity in answer.entities or ():
@@ -90,14 +91,14 @@ def test_prefixes_equal_predictions_of_the_cut_text(predictor: Predictor) -> Non
     inside = predictor.predict([text, "好"], Inspection(prefix_predictions=True))[0].inside
     assert inside is not None
     assert inside.prefixes is not None
-    found = inside.prefixes
+    prefixes = inside.prefixes
     for n, token in enumerate(predictor.prepare(text).tokens):
         cut = predictor.predict([text[: token.end]])[0]
         assert cut.scores is not None
-        assert found.labels[n] == cut.scores[0][0]
-        assert found.scores[n] == pytest.approx(cut.scores[0][1], abs=1e-6)
-    changes = [n + 1 for n, label in enumerate(found.labels) if label != found.labels[-1]]
-    assert found.commit_timestep == max(changes, default=0)
+        assert prefixes.labels[n] == cut.scores[0][0]
+        assert prefixes.scores[n] == pytest.approx(cut.scores[0][1], abs=1e-6)
+    changes = [n + 1 for n, label in enumerate(prefixes.labels) if label != prefixes.labels[-1]]
+    assert prefixes.commit_timestep == max(changes, default=0)
 
 
 def test_a_selection_is_a_part_of_the_whole(predictor: Predictor) -> None:
@@ -112,13 +113,17 @@ def test_a_selection_is_a_part_of_the_whole(predictor: Predictor) -> None:
 @pytest.mark.parametrize(
     ("inspection", "error"),
     [
-        (Inspection(tensors=("gate",)), ActivationsUnavailable), (Inspection(select=Select(units=(7,))), SelectionError),
-        (Inspection(select=Select(layers=(5,))), SelectionError), (Inspection(select=Select(directions=("up",))), SelectionError),
-        (Inspection(select=Select(units=(1, 1))), SelectionError), (Inspection(select=Select(units=())), SelectionError),
-        (Inspection(select=Select(timesteps=Timesteps(9))), SelectionError), (Inspection(select=Select(timesteps=Timesteps(0, 1, 0))), SelectionError),
+        (Inspection(tensors=("gate",)), ActivationsUnavailable),
+        (Inspection(select=Select(units=(7,))), SelectionError),
+        (Inspection(select=Select(layers=(5,))), SelectionError),
+        (Inspection(select=Select(directions=("up",))), SelectionError),
+        (Inspection(select=Select(units=(1, 1))), SelectionError),
+        (Inspection(select=Select(units=())), SelectionError),
+        (Inspection(select=Select(timesteps=Timesteps(9))), SelectionError),
+        (Inspection(select=Select(timesteps=Timesteps(0, 1, 0))), SelectionError),
         (Inspection(tensors=("hidden_state",), reduce=("half_life",)), OptionError),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_the_model_is_refused(
     predictor: Predictor, inspection: Inspection, error: type[Exception]
 ) -> None:
@@ -148,7 +153,5 @@ def test_reductions_follow_from_the_tensors(tiny_checkpoint: Callable[..., Check
     assert np.allclose(inside.reductions["phases"]["overwrite"], ((f < 0.5) & (i >= 0.5)).mean(2))
     # a cell state that decays by f alone is halved after the half-life: the definition, by brute force
     steady = np.full((1, 1, 50, 1), 0.93)
-    from models.analysis.reductions import half_life
-
     tokens = float(half_life(steady)[0, 0, 0])
     assert 0.93**tokens == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""The CRF against every path there is."""
+"""The CRF against a sum over every path."""
 
 import itertools
 

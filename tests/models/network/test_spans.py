@@ -1,4 +1,4 @@
-"""BIO as the contract reads it."""
+"""BIO tags and spans, by the rules of `models.network.spans`."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def test_an_i_that_follows_neither_opens_an_entity(tags: list[str], want: list[S
 
 
 @given(st.lists(st.sampled_from(bio_tags(("A", "B")))))
-def test_spans_and_tags_say_the_same(tags: list[str]) -> None:
+def test_spans_and_tags_are_equivalent(tags: list[str]) -> None:
     spans = to_spans(tags)
     assert to_spans(to_tags(spans, len(tags))) == spans
     assert all(a.stop <= b.start for a, b in itertools.pairwise(spans))

@@ -1,10 +1,11 @@
-"""The certificate is small on what is true and large on what is only self-consistent."""
+"""The certificate is small for true activations and large for activations that are only self-consistent."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.checkpoint.checkpoint import Checkpoint
 from models.recurrence.cells import TENSORS, Cell, CellWeights
@@ -25,16 +26,23 @@ def test_permuted_weights_are_found_out_though_the_identities_hold(
     tokens = characters(TEXT)
     with torch.inference_mode():
         run = network.run(batch_ids([text_ids(network.architecture.features, tokens)]), torch.tensor([len(tokens)]))
-        shown = {k: v[0].numpy() for k, v in network.encoder.activations(run)[0][0].items()}
+        activations = {k: v[0].numpy() for k, v in network.encoder.activations(run)[0][0].items()}
     weights = network.encoder.recurrence(0, "forward").weights.to(torch.float64)
     x, every = run.inputs[0][0].numpy(), np.arange(len(tokens))
-    assert recurrence_error(cell, weights, x, shown, "forward", every) < 1e-6  # type: ignore[arg-type]
+    assert recurrence_error(cell, weights, x, activations, "forward", every) < 1e-6  # type: ignore[arg-type]
     rolled = CellWeights(weights.weight_ih, weights.weight_hh.roll(1, 0), weights.bias_ih, weights.bias_hh)
-    assert recurrence_error(cell, rolled, x, shown, "forward", every) > 1e-2  # type: ignore[arg-type]
-    for name in set(shown) & {"hidden_state", "cell_state", "input_gate", "forget_gate", "cell_gate", "output_gate"}:
-        wrong = {**shown, name: shown[name] + 1e-3}
+    assert recurrence_error(cell, rolled, x, activations, "forward", every) > 1e-2  # type: ignore[arg-type]
+    for name in set(activations) & {
+        "hidden_state",
+        "cell_state",
+        "input_gate",
+        "forget_gate",
+        "cell_gate",
+        "output_gate",
+    }:
+        wrong = {**activations, name: activations[name] + 1e-3}
         assert recurrence_error(cell, weights, x, wrong, "forward", every) > 1e-4, name  # type: ignore[arg-type]
-    assert recurrence_error(cell, weights, x, shown, "reverse", every) > 1e-3  # type: ignore[arg-type]
+    assert recurrence_error(cell, weights, x, activations, "reverse", every) > 1e-3  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kernel", available(), ids=lambda kernel: kernel.name)
@@ -44,29 +52,24 @@ def test_permuted_weights_are_found_out_though_the_identities_hold(
 def test_the_kernel_finds_the_same_error_as_the_equations(
     kernel: Kernel, units: int, direction: Direction, cell: Cell
 ) -> None:
-    """On numbers that are wrong by more and less, so that no two errors are alike."""
+    """On random numbers, so that every value has an error of its own."""
     random, gates, depth, time = np.random.default_rng(units), 4 if cell == "lstm" else 1, 5, 11
     weights = CellWeights(*(torch.randn(gates * units, *n) for n in ((depth,), (units,), (), ())))
-    shown = {name: random.normal(size=(time, units)).astype(np.float32) for name in TENSORS[cell]}
+    activations = {name: random.normal(size=(time, units)).astype(np.float32) for name in TENSORS[cell]}
+
+    def check(x: NDArray[np.float32], timesteps: NDArray[np.int64]) -> float:
+        return kernel.check(gates, direction == "reverse", weights, x, list(activations.values()), timesteps)
+
     for timesteps in (np.array([0, 3, 10]), np.arange(STEPS), np.array([], np.int64)):
         x = random.normal(size=(len(timesteps), depth)).astype(np.float32)
-        file = (weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh)
-        found = kernel.check(gates, direction == "reverse", file, x, list(shown.values()), timesteps)
+        found = check(x, timesteps)
         if len(timesteps):
-            exactly = {name: values.astype(np.float64) for name, values in shown.items()}
-            want = recurrence_error(cell, weights.to(torch.float64), x, exactly, direction, timesteps)
+            wide = {name: values.astype(np.float64) for name, values in activations.items()}
+            want = recurrence_error(cell, weights.to(torch.float64), x, wide, direction, timesteps)
             assert found == pytest.approx(want, rel=1e-13)
-    shown["hidden_state"][4, units // 2] = np.nan
-    assert kernel.check(gates, direction == "reverse", file, x, list(shown.values()), timesteps) == (
-        np.inf if cell == "lstm" else 0
-    )
-    timesteps = np.array([4])
-    assert (
-        kernel.check(
-            gates, direction == "reverse", file, np.zeros((1, depth), np.float32), list(shown.values()), timesteps
-        )
-        == np.inf
-    )
+    activations["hidden_state"][4, units // 2] = np.nan
+    assert check(x, timesteps) == (np.inf if cell == "lstm" else 0)  # no step is checked; an LSTM's identities are
+    assert check(np.zeros((1, depth), np.float32), np.array([4])) == np.inf
 
 
 def test_the_steps_follow_from_the_text_and_are_eight_at_most() -> None:

@@ -1,4 +1,4 @@
-"""Gates equal a float64 step loop over cells x layers x directions x ragged batches; padding is never seen."""
+"""Gates equal a float64 step loop over cells x layers x directions x ragged batches; padding has no effect."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,12 @@ from models.text.tokenizers import characters
 from ...oracles import logits, step_loop
 
 TEXTS = ["我想吃汉堡", "好", "酒店不错，服务很好。" * 3, "北京"]
-SHAPES = [{"cell": cell, "layers": layers, "directions": d} for cell in ("rnn", "lstm") for layers in (1, 2, 3)
-          for d in (("forward",), ("forward", "reverse"))]  # fmt: skip
+SHAPES = [
+    {"cell": cell, "layers": layers, "directions": directions}
+    for cell in ("rnn", "lstm")
+    for layers in (1, 2, 3)
+    for directions in (("forward",), ("forward", "reverse"))
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s['cell']}-{s['layers']}-{len(s['directions'])}")
@@ -60,10 +64,9 @@ def test_padding_never_changes_a_state(tiny_checkpoint: Callable[..., Checkpoint
             other[kind][row, n:] = 2
     with torch.inference_mode():
         a, b = network.run(ids, lengths), network.run(other, lengths)
-        for layer, (one, two) in enumerate(
-            zip(network.encoder.activations(a), network.encoder.activations(b), strict=True)
-        ):
-            for x, y in zip(one, two, strict=True):
+        layers = zip(network.encoder.activations(a), network.encoder.activations(b), strict=True)
+        for layer, (directions_a, directions_b) in enumerate(layers):
+            for x, y in zip(directions_a, directions_b, strict=True):
                 for name in x:
                     for row, n in enumerate(lengths):
                         assert torch.equal(x[name][row, :n], y[name][row, :n]), (layer, name)
@@ -77,12 +80,14 @@ def test_flip_is_its_own_inverse_and_leaves_padding_in_place() -> None:
 
 
 def test_reverse_direction_is_in_reading_order(tiny_checkpoint: Callable[..., Checkpoint]) -> None:
-    """Its state at the last token knows that token alone; at the first token it knows the whole text."""
+    """Its state at the last token depends on that token only; at the first token it depends on the whole text."""
     predictor = Predictor(tiny_checkpoint(directions=("forward", "reverse")), torch.device("cpu"))
-    a, b = (p.inside for p in predictor.predict(["我想吃汉堡", "好想吃汉堡"], Inspection(tensors=("hidden_state",))))
-    assert a is not None
-    assert b is not None
-    one, two = a.tensors["hidden_state"][0], b.tensors["hidden_state"][0]
-    assert np.abs(one[1, 2:] - two[1, 2:]).max() < 1e-6
-    assert np.abs(one[1, 0] - two[1, 0]).max() > 1e-3
-    assert np.abs(one[0, 4] - two[0, 4]).max() > 1e-6
+    first, second = (
+        p.inside for p in predictor.predict(["我想吃汉堡", "好想吃汉堡"], Inspection(tensors=("hidden_state",)))
+    )
+    assert first is not None
+    assert second is not None
+    a, b = first.tensors["hidden_state"][0], second.tensors["hidden_state"][0]
+    assert np.abs(a[1, 2:] - b[1, 2:]).max() < 1e-6
+    assert np.abs(a[1, 0] - b[1, 0]).max() > 1e-3
+    assert np.abs(a[0, 4] - b[0, 4]).max() > 1e-6

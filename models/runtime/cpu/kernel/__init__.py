@@ -1,8 +1,8 @@
-r"""The fused recurrence of `kernel.cpp`, found and called.
+r"""Finds and calls the fused recurrence of `kernel.cpp`.
 
 A `Kernel` is one target of the library that `setup.py` built: the same source for AVX-512, AVX2 and any other machine.
-It computes in *packed* rows: for an LSTM the gates i, f, g, o of `width` units side by side, for anything else `width`
-units after another, filled up with zeros to whole column blocks of four vectors.
+It computes in *packed* rows: for an LSTM the gates i, f, g, o of `width` units side by side, otherwise plain runs of
+`width` units; both are padded with zeros to whole column blocks of four vectors.
 """
 
 import ctypes
@@ -17,26 +17,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ....recurrence.cells import CellWeights
 from . import structures
 from .structures import Bag, Check, Pool, Projection, Recurrence, Target
 
 Precision = Literal["float32", "bfloat16"]  # of packed weights
-CHECKED_STEPS = 8  # that one call of `Kernel.check` computes again, at most
+CHECKED_STEPS = 8  # timesteps that one call of `Kernel.check` can compute again
 LIBRARY = Path(__file__).parent / "recurrence.so"
 
 
 class KernelUnavailable(Exception):
-    """The target asked for cannot run here; the message says which can."""
+    """The requested target cannot run on this machine; the message names those that can."""
 
 
 def available(library: Path | None = None) -> "list[Kernel]":
-    """The targets that were built and that this machine can run, the best first; none where there was no compiler."""
+    """The built targets that this machine can run, the best first; empty where no compiler built any."""
     library = library or LIBRARY
     if not library.exists():
         return []
-    found = ctypes.CDLL(str(library))
-    found.target_at.restype, found.target_at.argtypes = POINTER(Target), [c_int32]
-    targets = [found.target_at(n).contents for n in range(found.target_count())]
+    loaded = ctypes.CDLL(str(library))
+    loaded.target_at.restype, loaded.target_at.argtypes = POINTER(Target), [c_int32]
+    targets = [loaded.target_at(n).contents for n in range(loaded.target_count())]
     return [Kernel(target) for target in targets if target.runs_here()]
 
 
@@ -47,17 +48,17 @@ def choose(name: str, library: Path | None = None) -> "Kernel | None":
     """
     if name == "torch":
         return None
-    there = {kernel.name: kernel for kernel in available(library)}
+    by_name = {kernel.name: kernel for kernel in available(library)}
     if name == "auto":
-        return next(iter(there.values()), None)
-    if name not in there:
-        raise KernelUnavailable(f"the kernel {name} cannot run here: allowed are auto, {', '.join(there)} and torch")
-    return there[name]
+        return next(iter(by_name.values()), None)
+    if name not in by_name:
+        raise KernelUnavailable(f"the kernel {name} cannot run here: allowed are auto, {', '.join(by_name)} and torch")
+    return by_name[name]
 
 
 @dataclass(frozen=True)
 class LookUp:
-    """A part of preactivations that is looked up: bias + sum of tables[n][ids[n][row]] for row batch * time.
+    """The part of the preactivations that is looked up: bias + sum over n of tables[n][ids[n][row]].
 
     tables packed [id, packed]; ids int64 [batch * time]; bias packed.
     """
@@ -67,44 +68,46 @@ class LookUp:
     bias: Tensor
 
     def structure(self) -> structures.LookUp:
-        many = c_void_p * len(self.tables)
-        table, ids = many(*map(_at, self.tables)), many(*map(_at, self.ids))
-        its = structures.LookUp(len(self.tables), _at(self.bias), ctypes.addressof(table), ctypes.addressof(ids))
-        its.arrays = table, ids  # they live as long as what points to them
-        return its
+        pointers = c_void_p * len(self.tables)
+        tables, ids = pointers(*map(_address, self.tables)), pointers(*map(_address, self.ids))
+        structure = structures.LookUp(
+            len(self.tables), _address(self.bias), ctypes.addressof(tables), ctypes.addressof(ids)
+        )
+        structure.arrays = tables, ids  # keeps the arrays alive as long as the structure that points to them
+        return structure
 
 
 class Kernel:
-    """One target's functions over torch's tensors: float32, on the CPU, the last axis contiguous."""
+    """One target's functions on torch tensors: float32, on the CPU, the last axis contiguous."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self.name, self.width = target.name.decode(), int(target.width)
 
     def blocks(self, gates: int, units: int) -> int:
-        """Column blocks of a row of `gates` times `units` numbers."""
+        """The number of column blocks in a row of `gates` times `units` numbers."""
         across = self.width if gates == 4 else 4 * self.width
         return -(-units // across)
 
     def packed(self, gates: int, units: int) -> int:
-        """Floats in a packed row."""
+        """The number of floats in a packed row."""
         return self.blocks(gates, units) * 4 * self.width
 
     def pack(self, weight: Tensor, gates: int, precision: Precision = "float32") -> Tensor:
         """weight [gates * unit, depth] -> [block, depth, 4, width]; gates 4 (LSTM) or 1 (an RNN, a head).
 
-        In bfloat16: int32 [block, pair, 4, width], two weights in each.
+        In bfloat16: int32 [block, pair, 4, width], each number a pair of weights.
         """
         units, depth = weight.shape[0] // gates, weight.shape[1]
         blocks = self.blocks(gates, units)
         across = self.packed(gates, units) // gates
-        full = weight.new_zeros(gates, across, depth, dtype=torch.float32)
-        full[:, :units] = weight.view(gates, units, depth)
+        padded = weight.new_zeros(gates, across, depth, dtype=torch.float32)
+        padded[:, :units] = weight.view(gates, units, depth)
         if precision == "bfloat16":
-            full, depth = _paired(full), -(-depth // 2)
+            padded, depth = _paired(padded), -(-depth // 2)
         if gates == 4:
-            return full.view(4, blocks, self.width, depth).permute(1, 3, 0, 2).contiguous()
-        return full.view(blocks, 4, self.width, depth).permute(0, 3, 1, 2).contiguous()
+            return padded.view(4, blocks, self.width, depth).permute(1, 3, 0, 2).contiguous()
+        return padded.view(blocks, 4, self.width, depth).permute(0, 3, 1, 2).contiguous()
 
     def pack_row(self, bias: Tensor, gates: int) -> Tensor:
         """bias [gates * unit] -> one packed row."""
@@ -113,23 +116,39 @@ class Kernel:
     def project(self, x: Tensor, weights: Tensor, bias: Tensor | None, out: Tensor, rows: Tensor | None = None) -> None:
         """out[row] = (bias or out[row]) + W x[row].
 
-        x [row, depth]; weights and bias packed; out [row, packed]; rows int64, which ones; None: all.
+        x [row, depth]; weights and bias packed; out [row, packed]; rows int64: the rows to compute; None: all.
         """
         count = x.shape[0] if rows is None else rows.shape[0]
-        its = Projection(
-            depth=x.shape[1], blocks=weights.shape[0], bfloat16=_is_paired(weights), count=count, rows=_at(rows),
-            input=_at(x), input_stride=x.stride(0), weights=_at(weights), bias=_at(bias), out=_at(out),
+        arguments = Projection(
+            depth=x.shape[1],
+            blocks=weights.shape[0],
+            bfloat16=_is_paired(weights),
+            count=count,
+            rows=_address(rows),
+            input=_address(x),
+            input_stride=x.stride(0),
+            weights=_address(weights),
+            bias=_address(bias),
+            out=_address(out),
             out_stride=out.stride(0),
-        )  # fmt: skip
-        self._target.project(its)
+        )
+        self._target.project(arguments)
 
     def bag(self, table: Tensor, ids: Tensor, out: Tensor) -> None:
-        """out[n] = mean of table[id] over the ids of bag n that are not 0; zero where all are.
+        """out[n] = mean of table[id] over the ids of bag n that are not 0; zero where all are 0.
 
-        table [id, width]; ids int64 [bag, size]; out [bag, width], a view whose rows may lie apart.
+        table [id, width]; ids int64 [bag, size]; out [bag, width], possibly a view with gaps between its rows.
         """
-        its = Bag(ids.shape[1], table.shape[1], ids.shape[0], _at(ids), _at(table), _at(out), out.stride(0))
-        self._target.bag(its)
+        arguments = Bag(
+            size=ids.shape[1],
+            width=table.shape[1],
+            count=ids.shape[0],
+            ids=_address(ids),
+            table=_address(table),
+            out=_address(out),
+            out_stride=out.stride(0),
+        )
+        self._target.bag(arguments)
 
     def recur(
         self,
@@ -147,61 +166,85 @@ class Kernel:
     ) -> None:
         """One layer in one direction over a padded batch.
 
-        Args: lengths int64 [batch]; order int64 [batch], longest first; weights packed W_hh; preactivations [batch *
-              time, packed], W_ih x_t + b, to which `look_up` is added; at least one of the two; out [batch, time,
-              unit], a view whose rows may lie apart; record [tensor, batch, time, unit]: i, f, g, o, c and perhaps z_i,
-              z_f, z_g, z_o (an RNN: z); state (h, c), each [batch, unit], to start from; last_cell_state [batch, unit]
-              is written to.
+        Args: lengths int64 [batch]; order int64 [batch], the texts from the longest on; weights, packed W_hh;
+              preactivations [batch * time, packed], W_ih x_t + b; look_up is added to them, and one of the two may be
+              None; out [batch, time, unit], filled with h_t, possibly a view with gaps between its rows; record
+              [tensor, batch, time, unit], filled with i, f, g, o, c and, where it has nine tensors, z_i, z_f, z_g, z_o
+              (RNN: with z); state (h, c), each [batch, unit], the state before the first step, zero by default;
+              last_cell_state [batch, unit], filled with c after each text's last step.
         """
         batch, time, units = out.shape
         h, c = state or (None, None)
         recorded, stride = (0, 0) if record is None else (record.shape[0], record.stride(0))
-        its = Recurrence(
-            gates=gates, units=units, texts=batch, time=time, bfloat16=_is_paired(weights), reverse=int(reverse),
-            recorded=recorded, lengths=_at(lengths), order=_at(order), weights=_at(weights),
-            preactivations=_at(preactivations), look_up=look_up and ctypes.pointer(look_up.structure()), out=_at(out),
-            out_stride=out.stride(1), record=_at(record), record_stride=stride, hidden_state=_at(h), cell_state=_at(c),
-            last_cell_state=_at(last_cell_state),
-        )  # fmt: skip
-        self._target.recur(its)
+        arguments = Recurrence(
+            gates=gates,
+            units=units,
+            texts=batch,
+            time=time,
+            bfloat16=_is_paired(weights),
+            reverse=int(reverse),
+            recorded=recorded,
+            lengths=_address(lengths),
+            order=_address(order),
+            weights=_address(weights),
+            preactivations=_address(preactivations),
+            look_up=look_up and ctypes.pointer(look_up.structure()),
+            out=_address(out),
+            out_stride=out.stride(1),
+            record=_address(record),
+            record_stride=stride,
+            hidden_state=_address(h),
+            cell_state=_address(c),
+            last_cell_state=_address(last_cell_state),
+        )
+        self._target.recur(arguments)
 
     def check(
         self,
         gates: int,
         reverse: bool,
-        weights: tuple[Tensor, Tensor, Tensor, Tensor],
+        weights: CellWeights,
         x: NDArray[np.floating],
-        shown: Sequence[NDArray[np.floating]],
+        activations: Sequence[NDArray[np.floating]],
         timesteps: NDArray[np.int64],
     ) -> float:
-        """The largest difference in float64 between what is shown of one text and what the weights do; see check.hpp.
+        """The largest difference in float64 between the activations of one text and the equations; see check.hpp.
 
-        Args: weights as in the file: W_ih, W_hh, b_ih, b_hh; x [step, input], of the timesteps; shown: h and, of an
-              LSTM, c, i, f, g, o, each [time, unit]; timesteps: those that are computed again, at most `CHECKED_STEPS`.
+        Args: weights in float32, as in the file; x [step, input], the inputs at `timesteps`; activations: h and, for an
+              LSTM, c, i, f, g, o, each [time, unit]; timesteps to compute again, at most `CHECKED_STEPS`.
         """
         if len(timesteps) > CHECKED_STEPS:
             raise ValueError(f"{len(timesteps)} timesteps to check at once: at most {CHECKED_STEPS}")
-        inputs, *told = (np.ascontiguousarray(values, np.float32) for values in (x, *shown))
-        its = Check(
-            gates=gates, units=weights[1].shape[1], depth=inputs.shape[1], reverse=int(reverse), steps=len(timesteps),
-            time=len(told[0]), timesteps=_start(timesteps), input=_start(inputs), weight_ih=_at(weights[0]),
-            weight_hh=_at(weights[1]), bias_ih=_at(weights[2]), bias_hh=_at(weights[3]),
-            shown=(c_void_p * 6)(*map(_start, told)),
-        )  # fmt: skip
-        self._target.check(its)
-        return float(its.largest)
+        inputs, *recorded = (np.ascontiguousarray(values, np.float32) for values in (x, *activations))
+        arguments = Check(
+            gates=gates,
+            units=weights.units,
+            depth=inputs.shape[1],
+            reverse=int(reverse),
+            steps=len(timesteps),
+            time=len(recorded[0]),
+            timesteps=_array_address(timesteps),
+            input=_array_address(inputs),
+            weight_ih=_address(weights.weight_ih),
+            weight_hh=_address(weights.weight_hh),
+            bias_ih=_address(weights.bias_ih),
+            bias_hh=_address(weights.bias_hh),
+            activations=(c_void_p * 6)(*map(_array_address, recorded)),
+        )
+        self._target.check(arguments)
+        return float(arguments.largest)
 
     def pool(self, states: Tensor, lengths: Tensor, out: Tensor) -> None:
         """Mean and maximum over each text's own timesteps: states [batch, time, unit] -> out [batch, 2 * unit]."""
         batch, time, width = states.shape
-        self._target.pool(Pool(batch, time, width, _at(lengths), _at(states), _at(out)))
+        self._target.pool(Pool(batch, time, width, _address(lengths), _address(states), _address(out)))
 
 
 def _paired(weight: Tensor) -> Tensor:
     """float32 [..., depth] -> int32 [..., n]: weight k in the low half of pair k, weight n + k in its high one."""
     pairs = -(-weight.shape[-1] // 2)
-    even = torch.nn.functional.pad(weight, (0, 2 * pairs - weight.shape[-1]))
-    halves = even.bfloat16().view(torch.int16).to(torch.int32)
+    padded = torch.nn.functional.pad(weight, (0, 2 * pairs - weight.shape[-1]))
+    halves = padded.bfloat16().view(torch.int16).to(torch.int32)
     return (halves[..., :pairs] & 0xFFFF) | (halves[..., pairs:] << 16)
 
 
@@ -209,10 +252,10 @@ def _is_paired(weights: Tensor) -> int:
     return int(weights.dtype == torch.int32)
 
 
-def _at(x: Tensor | None) -> int | None:
+def _address(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
 
 
-def _start(x: NDArray[Any]) -> int:
-    """As `_at`; several times as fast as x.ctypes.data."""
+def _array_address(x: NDArray[Any]) -> int:
+    """Several times as fast as x.ctypes.data."""
     return int(x.__array_interface__["data"][0])

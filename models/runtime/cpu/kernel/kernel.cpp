@@ -1,17 +1,17 @@
-// The fused recurrence, in vectors of whatever width the target has. setup.py compiles this file once for each target.
+// The fused recurrence, in vectors of the target's width. setup.py compiles this file once for each target.
 //
-//     z_t = pre_t + W_hh h_{t-1}                       pre_t = W_ih x_t + b, made beforehand
+//     z_t = pre_t + W_hh h_{t-1}                       pre_t = W_ih x_t + b, computed before
 //     i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
 //     c_t = f * c_{t-1} + i * g          h_t = o * tanh(c_t)
 //
-// The sums of a column block stay in registers, and the cell is updated as soon as they are there. The gates are then at
-// hand anyway: recording them is a handful of stores. Texts that have ended are dropped, not masked.
+// The sums of a column block stay in registers, and the cell is updated as soon as they are complete. The gates are then
+// in registers, so recording them takes a few stores. Texts that have ended are dropped, not masked.
 //
-// Weights are float32 or, where a model asks for it, bfloat16: then h_{t-1} is rounded to bfloat16 for the product alone,
-// and sums, gates and states stay float32.
+// Weights are float32 or bfloat16. With bfloat16 weights h_{t-1} is rounded to bfloat16, but only for the product: sums,
+// gates and states stay float32.
 //
-// Every sum runs over k = 0, 1, 2, ... in one chain, however many rows are computed beside it, and the cell is updated by
-// one and the same code: a text's values are bit for bit the same alone and in any company.
+// Every sum adds k = 0, 1, 2, ... in this order, however many rows are computed at the same time, and one function updates
+// the cell for all of them: a text's values are bitwise independent of its batch.
 #include "kernel.h"
 
 #include <cstdlib>
@@ -20,7 +20,7 @@
 #include <immintrin.h>
 #endif
 
-// No template of the standard library's here: the linker would keep one copy of it for all targets, perhaps AVX-512's.
+// No standard library templates: the linker would keep one copy for all targets, perhaps the one compiled for AVX-512.
 
 #if defined(__AVX512F__)
 #define WIDTH 16
@@ -67,7 +67,7 @@ inline Vector all(float x) { return Vector{} + x; }
 
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Zeroed room for one call, on a cache line's start. Out of memory ends the process, as everywhere below Python.
+// Zeroed memory for one call, aligned to a cache line. Without memory the process ends: C code has no way to report it.
 template <class T>
 struct Room {
     T* const at;
@@ -86,7 +86,7 @@ inline Vector clamp(Vector x, float low, float high) {
     return x > high ? all(high) : x;
 }
 
-// e^x = 2^n e^r with n = round(x / ln 2): Cephes' polynomial on |r| <= ln(2)/2, good to 1e-7 relative.
+// e^x = 2^n e^r with n = round(x / ln 2): Cephes' polynomial on |r| <= ln(2)/2, with a relative error of 1e-7.
 inline Vector exponential(Vector x) {
     x = clamp(x, -87.0f, 88.0f);
     const Vector to_integer = all(12582912.0f);  // 1.5 * 2^23: adding it leaves an integer in the last bits
@@ -107,7 +107,7 @@ inline Vector exponential(Vector x) {
 
 inline Vector sigmoid(Vector x) { return 1.0f / (1.0f + exponential(-x)); }
 
-// Near 0 Cephes' odd polynomial, which keeps tanh(x) ~ x exact; beyond, 1 - 2 / (e^2|x| + 1) with x's sign.
+// Under |x| = 0.625 Cephes' odd polynomial, accurate where tanh(x) ~ x; above, 1 - 2 / (e^2|x| + 1) with the sign of x.
 inline Vector tanh_of(Vector x) {
     Vector size = x < 0.0f ? -x : x;
     Vector far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
@@ -122,7 +122,7 @@ inline Vector tanh_of(Vector x) {
     return size < 0.625f ? near : far;
 }
 
-// What products are made of. A sum takes one input after another; Rows are the inputs' rows as the sums read them.
+// The number types of a product. Float32 adds one input at a time; Rows holds the rows of inputs in the form it reads.
 struct Float32 {
     typedef float Weight;
     typedef float Input;
@@ -130,19 +130,19 @@ struct Float32 {
     static int inputs(int depth) { return depth; }
     static Vector multiply_add(Vector sum, float x, Vector w) { return sum + x * w; }
 
-    struct Rows {  // read where they stand
+    struct Rows {  // pointers to the caller's rows
         Room<const float*> at;
         Rows(int64_t count, int) : at(count) {}
         void set(int64_t row, const float* values) { at[row] = values; }
     };
 };
 
-// Two inputs at once: of n pairs, pair k holds the inputs k (in its low half) and n + k.
+// Adds two inputs at a time: of n pairs, pair k holds the inputs k (low half) and n + k (high half).
 struct BFloat16 {
     typedef uint32_t Weight;
     typedef Integers Column;
     static int inputs(int depth) { return (depth + 1) / 2; }
-    static uint32_t rounded(float x) {  // to the nearest, ties to even; a NaN stays one
+    static uint32_t rounded(float x) {  // to nearest, ties to even; NaN stays NaN
         const uint32_t whole = bits<uint32_t>(x);
         return x == x ? (whole + 0x7fff + (whole >> 16 & 1)) >> 16 : 0x7fc0;
     }
@@ -212,8 +212,9 @@ inline void products_of_rows(
     else if constexpr (R > 1) products_of_rows<Number, R - 1>(w, inputs, x, start, z, rows);
 }
 
-// All rows by all column blocks; `start(row, block)` says where a sum begins, `finish(row, block, z)` takes it.
-// Steps that sweep to and fro find the blocks they begin with in the cache, where the step before has left them.
+// All rows by all column blocks; `start(row, block)` returns the values that a sum starts from, `finish(row, block, z)`
+// takes the result. back: from the last block to the first. Steps alternate the direction, so that a step begins with the
+// blocks that the previous step has left in the cache.
 template <class Number, class Start, class Finish>
 inline void sweep(
     const void* weights, int depth, int blocks, int rows, bool back, const typename Number::Input* const* x, Start start,
@@ -223,7 +224,7 @@ inline void sweep(
     const int inputs = Number::inputs(depth);
     const int64_t size = static_cast<int64_t>(inputs) * BLOCK;
     const auto* w = static_cast<const typename Number::Weight*>(weights);
-    const int step = rows == 1 ? 2 : 1;  // one row has too few sums to hide an addition's latency: two blocks at once
+    const int step = rows == 1 ? 2 : 1;  // one row has too few sums to hide the latency of an addition
     const int steps = (blocks + step - 1) / step;
     for (int n = 0; n < steps; n++) {
         const int block = (back ? steps - 1 - n : n) * step;
@@ -267,23 +268,23 @@ void project_in(const Projection* p) {
 
 void project(const Projection* p) { p->bfloat16 ? project_in<BFloat16>(p) : project_in<Float32>(p); }
 
-// out[row] = the mean of the rows of a table that a bag of ids names; id 0 fills bags up and counts for nothing.
+// out[n] = the mean of the table's rows with the ids of bag n; id 0 is padding and is not counted.
 void bag(const Bag* b) {
     for (int64_t n = 0; n < b->count; n++) {
         float* out = b->out + n * b->out_stride;
         std::memset(out, 0, b->width * sizeof(float));
-        int named = 0;
+        int counted = 0;
         for (int k = 0; k < b->size; k++) {
             const int64_t id = b->ids[n * b->size + k];
             if (id == 0) continue;
-            named++;
+            counted++;
             for (int c = 0; c < b->width; c++) out[c] += b->table[id * b->width + c];
         }
-        for (int c = 0; named > 1 && c < b->width; c++) out[c] /= static_cast<float>(named);
+        for (int c = 0; counted > 1 && c < b->width; c++) out[c] /= static_cast<float>(counted);
     }
 }
 
-// Mean and maximum of each text's own rows, in reading order: [text][2 * width].
+// Mean and maximum over each text's own timesteps: [text][2 * width].
 void pool(const Pool* p) {
     for (int64_t text = 0; text < p->texts; text++) {
         float* mean = p->out + text * 2 * p->width;
@@ -302,14 +303,14 @@ void pool(const Pool* p) {
     }
 }
 
-// One text at one step: where its values stand.
+// Where the values of one text at one step are written.
 struct Place {
     float* hidden;   // out row
-    float* cell;     // c, in a vector's multiple of units
+    float* cell;     // c, padded to whole vectors
     float* record;   // first recorded tensor's row
 };
 
-// Never inlined: every caller's rounding is this code's.
+// Never inlined: all callers run the same code, so they round alike.
 __attribute__((noinline)) void lstm_cell(const Recurrence* a, const Place& at, int block, const float* z) {
     const int unit = block * WIDTH, units = static_cast<int>(least(WIDTH, a->units - unit));
     const Vector i = sigmoid(load(z)), f = sigmoid(load(z + WIDTH));
@@ -333,18 +334,18 @@ __attribute__((noinline)) void rnn_cell(const Recurrence* a, const Place& at, in
     }
 }
 
-// sum = what is there already, or the bias, and this row's row of each table.
-void look_up(const LookUp* l, int64_t row, const float* there, int64_t packed, float* sum) {
+// sum = `pre`, or the bias where it is NULL, plus this row's entry of each table.
+void look_up(const LookUp* l, int64_t row, const float* pre, int64_t packed, float* sum) {
     const float* first = l->table[0] + l->ids[0][row] * packed;
-    for (int64_t c = 0; c < packed; c += WIDTH) store(sum + c, load((there ? there : l->bias) + c) + load(first + c));
+    for (int64_t c = 0; c < packed; c += WIDTH) store(sum + c, load((pre ? pre : l->bias) + c) + load(first + c));
     for (int t = 1; t < l->tables; t++) {
         const float* next = l->table[t] + l->ids[t][row] * packed;
         for (int64_t c = 0; c < packed; c += WIDTH) store(sum + c, load(sum + c) + load(next + c));
     }
 }
 
-// A table is far larger than a cache: its rows are on their way while the step before them is computed.
-void fetch(const LookUp* l, int64_t row, int64_t packed) {
+// Tables are far larger than a cache: the next step's rows are prefetched while this step is computed.
+void prefetch(const LookUp* l, int64_t row, int64_t packed) {
     for (int t = 0; t < l->tables; t++)
         for (int64_t c = 0; c < packed; c += 16) __builtin_prefetch(l->table[t] + l->ids[t][row] * packed + c);
 }
@@ -366,13 +367,13 @@ void recur_in(const Recurrence* a) {
     const int64_t packed = static_cast<int64_t>(blocks) * BLOCK;
 
     Room<float> cell(lstm ? static_cast<int64_t>(a->texts) * width : 0), zero(width);
-    typename Number::Rows before(a->texts, a->units);
+    typename Number::Rows previous(a->texts, a->units);
     Room<const float*> pre(a->texts);
     Room<float> sums(a->look_up ? a->texts * packed : 0);
     Room<Place> place(a->texts);
     for (int r = 0; r < a->texts; r++) {
         const int64_t text = a->order[r];
-        before.set(r, a->hidden_state ? a->hidden_state + text * a->units : zero.at);
+        previous.set(r, a->hidden_state ? a->hidden_state + text * a->units : zero.at);
         place[r].cell = lstm ? &cell[static_cast<int64_t>(r) * width] : nullptr;
         if (lstm && a->cell_state)
             std::memcpy(place[r].cell, a->cell_state + text * a->units, a->units * sizeof(float));
@@ -388,19 +389,19 @@ void recur_in(const Recurrence* a) {
             if (a->look_up) {
                 look_up(a->look_up, row, pre[r], packed, &sums[r * packed]);
                 pre[r] = &sums[r * packed];
-                if (step + 1 < length) fetch(a->look_up, row + (a->reverse ? -1 : 1), packed);
+                if (step + 1 < length) prefetch(a->look_up, row + (a->reverse ? -1 : 1), packed);
             }
             place[r].hidden = a->out + row * a->out_stride;
             place[r].record = a->recorded ? a->record + row * a->units : nullptr;
         }
         const auto start = [&](int r, int block) { return pre[r] + block * BLOCK; };
         if (lstm)
-            sweep<Number>(a->weights, a->units, blocks, active, step % 2, before.at.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, step % 2, previous.at.at, start,
                   [&](int r, int block, const float* z) { lstm_cell(a, place[r], block, z); });
         else
-            sweep<Number>(a->weights, a->units, blocks, active, step % 2, before.at.at, start,
+            sweep<Number>(a->weights, a->units, blocks, active, step % 2, previous.at.at, start,
                   [&](int r, int block, const float* z) { rnn_cell(a, place[r], block, z); });
-        for (int r = 0; r < active; r++) before.set(r, place[r].hidden);
+        for (int r = 0; r < active; r++) previous.set(r, place[r].hidden);
     }
     for (int r = 0; r < a->texts; r++) {
         if (lstm && a->last_cell_state)

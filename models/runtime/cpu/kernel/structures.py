@@ -6,17 +6,30 @@ from typing import Any
 
 class Projection(Structure):
     _fields_ = [
-        ("depth", c_int32), ("blocks", c_int32), ("bfloat16", c_int32), ("count", c_int64), ("rows", c_void_p),
-        ("input", c_void_p), ("input_stride", c_int64), ("weights", c_void_p), ("bias", c_void_p),
-        ("out", c_void_p), ("out_stride", c_int64),
-    ]  # fmt: skip
+        ("depth", c_int32),
+        ("blocks", c_int32),
+        ("bfloat16", c_int32),
+        ("count", c_int64),
+        ("rows", c_void_p),
+        ("input", c_void_p),
+        ("input_stride", c_int64),
+        ("weights", c_void_p),
+        ("bias", c_void_p),
+        ("out", c_void_p),
+        ("out_stride", c_int64),
+    ]
 
 
 class Bag(Structure):
     _fields_ = [
-        ("size", c_int32), ("width", c_int32), ("count", c_int64), ("ids", c_void_p), ("table", c_void_p),
-        ("out", c_void_p), ("out_stride", c_int64),
-    ]  # fmt: skip
+        ("size", c_int32),
+        ("width", c_int32),
+        ("count", c_int64),
+        ("ids", c_void_p),
+        ("table", c_void_p),
+        ("out", c_void_p),
+        ("out_stride", c_int64),
+    ]
 
 
 class LookUp(Structure):
@@ -25,28 +38,56 @@ class LookUp(Structure):
 
 class Recurrence(Structure):
     _fields_ = [
-        ("gates", c_int32), ("units", c_int32), ("texts", c_int32), ("time", c_int32), ("bfloat16", c_int32),
-        ("reverse", c_int32), ("recorded", c_int32), ("lengths", c_void_p), ("order", c_void_p), ("weights", c_void_p),
-        ("preactivations", c_void_p), ("look_up", POINTER(LookUp)), ("out", c_void_p), ("out_stride", c_int64),
-        ("record", c_void_p), ("record_stride", c_int64), ("hidden_state", c_void_p), ("cell_state", c_void_p),
+        ("gates", c_int32),
+        ("units", c_int32),
+        ("texts", c_int32),
+        ("time", c_int32),
+        ("bfloat16", c_int32),
+        ("reverse", c_int32),
+        ("recorded", c_int32),
+        ("lengths", c_void_p),
+        ("order", c_void_p),
+        ("weights", c_void_p),
+        ("preactivations", c_void_p),
+        ("look_up", POINTER(LookUp)),
+        ("out", c_void_p),
+        ("out_stride", c_int64),
+        ("record", c_void_p),
+        ("record_stride", c_int64),
+        ("hidden_state", c_void_p),
+        ("cell_state", c_void_p),
         ("last_cell_state", c_void_p),
-    ]  # fmt: skip
+    ]
 
 
 class Pool(Structure):
     _fields_ = [
-        ("texts", c_int32), ("time", c_int32), ("width", c_int32), ("lengths", c_void_p), ("input", c_void_p),
+        ("texts", c_int32),
+        ("time", c_int32),
+        ("width", c_int32),
+        ("lengths", c_void_p),
+        ("input", c_void_p),
         ("out", c_void_p),
-    ]  # fmt: skip
+    ]
 
 
 class Check(Structure):
     _fields_ = [
-        ("gates", c_int32), ("units", c_int32), ("depth", c_int32), ("reverse", c_int32), ("steps", c_int32),
-        ("time", c_int64), ("timesteps", c_void_p), ("input", c_void_p), ("weight_ih", c_void_p),
-        ("weight_hh", c_void_p), ("bias_ih", c_void_p), ("bias_hh", c_void_p), ("shown", c_void_p * 6),
+        ("gates", c_int32),
+        ("units", c_int32),
+        ("depth", c_int32),
+        ("reverse", c_int32),
+        ("steps", c_int32),
+        ("time", c_int64),
+        ("timesteps", c_void_p),
+        ("input", c_void_p),
+        ("weight_ih", c_void_p),
+        ("weight_hh", c_void_p),
+        ("bias_ih", c_void_p),
+        ("bias_hh", c_void_p),
+        ("activations", c_void_p * 6),
         ("largest", c_double),
-    ]  # fmt: skip
+    ]
 
 
 def _function(structure: type[Structure]) -> Any:
@@ -55,8 +96,12 @@ def _function(structure: type[Structure]) -> Any:
 
 class Target(Structure):
     _fields_ = [
-        ("name", c_char_p), ("width", c_int32), ("runs_here", CFUNCTYPE(c_bool)),
+        ("name", c_char_p),
+        ("width", c_int32),
+        ("runs_here", CFUNCTYPE(c_bool)),
         ("project", _function(Projection)),
-        ("bag", _function(Bag)), ("recur", _function(Recurrence)), ("pool", _function(Pool)),
+        ("bag", _function(Bag)),
+        ("recur", _function(Recurrence)),
+        ("pool", _function(Pool)),
         ("check", _function(Check)),
-    ]  # fmt: skip
+    ]

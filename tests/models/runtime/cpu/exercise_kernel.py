@@ -1,4 +1,4 @@
-"""Run every function of a built library on awkward shapes; a build under sanitizers ends at the first fault.
+"""Runs every function of a built library on awkward shapes; a build with sanitizers ends at the first fault.
 
 Usage: exercise_kernel.py LIBRARY
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.recurrence.cells import CellWeights
 from models.runtime.cpu.kernel import CHECKED_STEPS, Kernel, LookUp, Precision, available
 
 
@@ -35,15 +36,15 @@ def exercise(
     order = torch.argsort(n, descending=True, stable=True)
     weights = kernel.pack(torch.randn(gates * units, units) / 10, gates, precision)
     for recorded in (None, record[:5] if gates == 4 else record, record):
-        for looked_up, given in ((None, pre), (look_up, pre), (look_up, None)):
+        for looked_up, preactivations in ((None, pre), (look_up, pre), (look_up, None)):
             last = torch.empty(batch, units)
-            kernel.recur(gates, reverse, n, order, weights, given, out, recorded, state, last, looked_up)
+            kernel.recur(gates, reverse, n, order, weights, preactivations, out, recorded, state, last, looked_up)
     assert out.isfinite().all()
-    weights = [torch.randn(gates * units, n) for n in (depth, units, 1, 1)]
-    told = torch.rand(6 if gates == 4 else 1, batch * time, units).numpy()
-    at = np.arange(min(CHECKED_STEPS, batch * time))
-    x = torch.randn(len(at), depth).numpy()
-    assert np.isfinite(kernel.check(gates, reverse, tuple(weights), x, list(told), at))  # type: ignore[arg-type]
+    file_weights = CellWeights(*(torch.randn(gates * units, *n) for n in ((depth,), (units,), (), ())))
+    activations = torch.rand(6 if gates == 4 else 1, batch * time, units).numpy()
+    steps = np.arange(min(CHECKED_STEPS, batch * time))
+    x = torch.randn(len(steps), depth).numpy()
+    assert np.isfinite(kernel.check(gates, reverse, file_weights, x, list(activations), steps))
     kernel.bag(torch.randn(5, 7), torch.randint(5, (6, 3)), torch.empty(6, 9)[:, 2:])
     kernel.pool(out.contiguous(), n, torch.empty(batch, 2 * units))
 

@@ -1,4 +1,4 @@
-"""Each target of the fused recurrence against a float64 step loop, on this machine's own targets."""
+"""Every target that this machine can run against a float64 step loop."""
 
 import os
 import subprocess
@@ -25,11 +25,11 @@ CELLS = {"lstm": 4, "rnn": 1}
 
 def weights_of(gates: int, units: int, depth: int, seed: int = 0, norm: float = 0.9) -> CellWeights:
     """Random weights whose blocks of W_hh have the spectral norm `norm`, so that errors do not grow."""
-    make = torch.Generator().manual_seed(seed)
-    hh = torch.randn(gates, units, units, generator=make)
+    random = torch.Generator().manual_seed(seed)
+    hh = torch.randn(gates, units, units, generator=random)
     hh *= norm / torch.linalg.matrix_norm(hh, 2)[:, None, None]
-    ih = torch.randn(gates * units, depth, generator=make) / depth**0.5
-    bias = torch.randn(2, gates * units, generator=make) * 0.3
+    ih = torch.randn(gates * units, depth, generator=random) / depth**0.5
+    bias = torch.randn(2, gates * units, generator=random) * 0.3
     return CellWeights(ih, hh.reshape(-1, units), bias[0], bias[1])
 
 
@@ -43,7 +43,7 @@ def run(
     state: tuple[Tensor, Tensor | None] | None = None,
     precision: Precision = "float32",
 ) -> dict[str, Tensor]:
-    """What the kernel says, by name: [batch, time, unit]."""
+    """The kernel's states and gates by name: [batch, time, unit]."""
     batch, time, units = x.shape[0], x.shape[1], w.units
     gates = w.weight_hh.shape[0] // units
     pre = torch.full((batch * time, kernel.packed(gates, units)), float("nan"))
@@ -55,10 +55,10 @@ def run(
     order, last = torch.argsort(n, descending=True, stable=True), torch.empty(batch, units)
     kernel.recur(gates, reverse, n, order, hh, pre, out, recorded, state, last)
     names = ["input_gate", "forget_gate", "cell_gate", "output_gate", "cell_state", "z_i", "z_f", "z_g", "z_o"]
-    found = {"hidden_state": out}
+    result = {"hidden_state": out}
     if recorded is not None:
-        found |= dict(zip(names if gates == 4 else ["z"], recorded, strict=True))
-    return found | ({"last": last} if gates == 4 else {})
+        result |= dict(zip(names if gates == 4 else ["z"], recorded, strict=True))
+    return result | ({"last": last} if gates == 4 else {})
 
 
 def as_bfloat16(x: Tensor) -> Tensor:
@@ -89,12 +89,12 @@ def test_states_and_gates_equal_the_step_loop(kernel: Kernel, cell: str, reverse
     lengths = [9, 1, 12, 7, 12, 2, 3, 11]
     w = weights_of(CELLS[cell], units, 6, units)
     x = torch.randn(len(lengths), max(lengths), 6, generator=torch.Generator().manual_seed(1))
-    found = run(kernel, w, x, lengths, reverse)
+    result = run(kernel, w, x, lengths, reverse)
     for b, n in enumerate(lengths):
         for name, exact in step_loop(w, x[b], n, reverse).items():
-            assert (found[name][b, :n] - exact).abs().max() < 1e-5, name
-        for name in set(found) - {"last"}:
-            assert not found[name][b, n:].any(), f"{name} is not zero in padding"
+            assert (result[name][b, :n] - exact).abs().max() < 1e-5, name
+        for name in set(result) - {"last"}:
+            assert not result[name][b, n:].any(), f"{name} is not zero in padding"
 
 
 @each_kernel
@@ -102,9 +102,9 @@ def test_states_and_gates_equal_the_step_loop(kernel: Kernel, cell: str, reverse
 def test_ten_thousand_steps_stay_exact(kernel: Kernel, cell: str) -> None:
     w = weights_of(CELLS[cell], 24, 3)
     x = torch.randn(1, 10_000, 3, generator=torch.Generator().manual_seed(2))
-    found = run(kernel, w, x, [10_000])
+    result = run(kernel, w, x, [10_000])
     for name, exact in step_loop(w, x[0], 10_000, False).items():
-        assert (found[name][0] - exact).abs().max() < 1e-5
+        assert (result[name][0] - exact).abs().max() < 1e-5
 
 
 @each_kernel
@@ -115,22 +115,25 @@ def test_ten_thousand_steps_stay_exact(kernel: Kernel, cell: str) -> None:
 def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, precision: Precision, data: st.DataObject) -> None:
     """From the same state, within 2e-6 * max(1, |c|, s): denormals, huge preactivations, states of any size.
 
-    In bfloat16 it is the step of the rounded weights, input and state that is met so closely.
+    In bfloat16 the bound holds for the step with rounded weights, input and state.
 
-    s: the largest sum over a unit's row of |w x| + |w h| + |b|, over 16. What float32 loses of a forget gate's sum comes
-    back in c times |c_{t-1}|, whatever the order of summation; so beyond |c_{t-1}| = 8, s counts |c_{t-1}| / 8 times.
+    s: the largest sum over a unit's row of |w x| + |w h| + |b|, divided by 16. The float32 error of a forget gate's sum
+    enters c multiplied by |c_{t-1}|, whatever the order of summation; so above |c_{t-1}| = 8 the bound uses
+    s |c_{t-1}| / 8.
     """
     seed = data.draw(st.integers(0, 2**32 - 1))
     size = data.draw(st.sampled_from([0.0, 1e-42, 1e-38, 1e-10, 1e-3, 1.0, 10.0, 1e3, 1e10]))
     units, depth, gates = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40)), CELLS[cell]
-    make = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(seed)
     w = CellWeights(
-        torch.randn(gates * units, depth, generator=make), torch.randn(gates * units, units, generator=make),
-        torch.randn(gates * units, generator=make) * size, torch.zeros(gates * units),
-    )  # fmt: skip
-    x, h = torch.randn(1, 1, depth, generator=make) * size, torch.rand(1, units, generator=make) * 2 - 1
-    c = torch.randn(1, units, generator=make) * min(size, 100.0)
-    found = run(kernel, w, x, [1], state=(h, c if gates == 4 else None), precision=precision)
+        torch.randn(gates * units, depth, generator=random),
+        torch.randn(gates * units, units, generator=random),
+        torch.randn(gates * units, generator=random) * size,
+        torch.zeros(gates * units),
+    )
+    x, h = torch.randn(1, 1, depth, generator=random) * size, torch.rand(1, units, generator=random) * 2 - 1
+    c = torch.randn(1, units, generator=random) * min(size, 100.0)
+    result = run(kernel, w, x, [1], state=(h, c if gates == 4 else None), precision=precision)
     if precision == "bfloat16":
         x, h = as_bfloat16(x), as_bfloat16(h)
         w = CellWeights(as_bfloat16(w.weight_ih), as_bfloat16(w.weight_hh), w.bias_ih, w.bias_hh)
@@ -143,34 +146,34 @@ def test_one_step_is_exact_for_all_inputs(kernel: Kernel, cell: str, precision: 
         carried = s * (c.abs().double() / 8).clamp(min=1.0)
         state_bound = 2e-6 * torch.clamp(torch.maximum(step["cell_state"].abs(), carried), min=1.0)
         gate_bound = 2e-6 * s.clamp(min=1.0)
-        assert torch.equal(found["last"], found["cell_state"][0])
+        assert torch.equal(result["last"], result["cell_state"][0])
     else:
         step, state_bound = {"hidden_state": rnn_step(wide, h.double(), exact)}, 2e-6 * s.clamp(min=1.0)
     for name, value in step.items():
         bound = gate_bound if name.endswith("gate") else state_bound
-        assert ((found[name][0] - value).abs() <= bound).all(), name
+        assert ((result[name][0] - value).abs() <= bound).all(), name
 
 
 @each_kernel
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reverse", [False, True])
 @each_precision
-def test_a_text_is_bit_for_bit_the_same_in_any_company(
+def test_a_texts_values_are_bitwise_independent_of_its_batch(
     kernel: Kernel, cell: str, reverse: bool, precision: Precision
 ) -> None:
-    make = np.random.default_rng(3)
+    random = np.random.default_rng(3)
     w = weights_of(CELLS[cell], 40, 8)
     text = torch.randn(1, 30, 8, generator=torch.Generator().manual_seed(3))
     alone = run(kernel, w, text, [30], reverse, precision=precision)
     for companions in range(1, 64):
-        others = torch.from_numpy(make.standard_normal((companions, 37, 8)).astype(np.float32))
-        lengths = [int(n) for n in make.integers(1, 38, companions)]
-        place = int(make.integers(0, companions + 1))
+        others = torch.from_numpy(random.standard_normal((companions, 37, 8)).astype(np.float32))
+        lengths = [int(n) for n in random.integers(1, 38, companions)]
+        place = int(random.integers(0, companions + 1))
         x = torch.cat([others[:place], torch.nn.functional.pad(text, (0, 0, 0, 7)), others[place:]])
-        found = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse, precision=precision)
+        result = run(kernel, w, x, [*lengths[:place], 30, *lengths[place:]], reverse, precision=precision)
         for name, values in alone.items():
-            mine = found[name][place] if name == "last" else found[name][place, :30]
-            assert torch.equal(mine, values[0]), name
+            in_batch = result[name][place] if name == "last" else result[name][place, :30]
+            assert torch.equal(in_batch, values[0]), name
 
 
 @each_kernel
@@ -201,11 +204,11 @@ def test_a_text_read_in_two_parts_is_the_whole(kernel: Kernel, cell: str, precis
 @pytest.mark.parametrize("outputs", [1, 3, 63, 64, 65])
 @pytest.mark.parametrize("count", [1, 2, 6, 7, 13, 1030])
 def test_project_is_the_product(kernel: Kernel, outputs: int, count: int) -> None:
-    make = torch.Generator().manual_seed(5)
+    random = torch.Generator().manual_seed(5)
     x, w, b = (
-        torch.randn(count, 37, generator=make),
-        torch.randn(outputs, 37, generator=make),
-        torch.randn(outputs, generator=make),
+        torch.randn(count, 37, generator=random),
+        torch.randn(outputs, 37, generator=random),
+        torch.randn(outputs, generator=random),
     )
     out = torch.zeros(count, kernel.packed(1, outputs))
     kernel.project(x, kernel.pack(w, 1), kernel.pack_row(b, 1), out)
@@ -226,10 +229,10 @@ def test_bfloat16_stays_near_the_float64_loop(kernel: Kernel, cell: str, units: 
     lengths = [40, 7]
     w = weights_of(CELLS[cell], units, 6, units)
     x = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(1))
-    found = run(kernel, w, x, lengths, precision="bfloat16")
+    result = run(kernel, w, x, lengths, precision="bfloat16")
     for b, n in enumerate(lengths):
         for name, exact in step_loop(w, x[b], n, False).items():
-            assert 1e-7 < (found[name][b, :n] - exact).abs().max() < 5e-2, name
+            assert 1e-7 < (result[name][b, :n] - exact).abs().max() < 5e-2, name
 
 
 @each_kernel
@@ -247,19 +250,19 @@ def test_numbers_are_rounded_to_bfloat16_as_torch_rounds_them(kernel: Kernel) ->
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("on_top", [False, True])
-def test_what_is_looked_up_is_added_as_if_it_had_been_given(
+def test_a_look_up_equals_its_sum_given_as_preactivations(
     kernel: Kernel, cell: str, reverse: bool, on_top: bool
 ) -> None:
-    make = torch.Generator().manual_seed(7)
+    random = torch.Generator().manual_seed(7)
     gates, units, lengths = CELLS[cell], 21, torch.tensor([5, 2, 6, 6])
     w, packed = weights_of(gates, units, 3), kernel.packed(gates, units)
-    tables = [torch.randn(rows, packed, generator=make) for rows in (7, 3)]
-    ids = [torch.randint(len(table), (24,), generator=make) for table in tables]
-    bias, given = torch.randn(packed, generator=make), torch.randn(24, packed, generator=make) if on_top else None
-    summed = (bias if given is None else given) + tables[0][ids[0]] + tables[1][ids[1]]
+    tables = [torch.randn(rows, packed, generator=random) for rows in (7, 3)]
+    ids = [torch.randint(len(table), (24,), generator=random) for table in tables]
+    bias, pre = torch.randn(packed, generator=random), torch.randn(24, packed, generator=random) if on_top else None
+    summed = (bias if pre is None else pre) + tables[0][ids[0]] + tables[1][ids[1]]
     order, hh = torch.argsort(lengths, descending=True, stable=True), kernel.pack(w.weight_hh, gates)
     looked_up, exact = torch.empty(4, 6, units), torch.empty(4, 6, units)
-    kernel.recur(gates, reverse, lengths, order, hh, given, looked_up, look_up=LookUp(tables, ids, bias))
+    kernel.recur(gates, reverse, lengths, order, hh, pre, looked_up, look_up=LookUp(tables, ids, bias))
     kernel.recur(gates, reverse, lengths, order, hh, summed, exact)
     assert torch.equal(looked_up, exact)
 
@@ -267,8 +270,8 @@ def test_what_is_looked_up_is_added_as_if_it_had_been_given(
 @each_kernel
 @pytest.mark.parametrize("size", [1, 5])
 def test_a_bag_is_the_mean_of_the_rows_it_names(kernel: Kernel, size: int) -> None:
-    make = torch.Generator().manual_seed(8)
-    table, ids = torch.randn(9, 21, generator=make), torch.randint(9, (30, size), generator=make)
+    random = torch.Generator().manual_seed(8)
+    table, ids = torch.randn(9, 21, generator=random), torch.randint(9, (30, size), generator=random)
     ids[3] = 0
     out = torch.full((30, 40), float("nan"))
     kernel.bag(table, ids, out[:, 5:26])
@@ -311,25 +314,20 @@ def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
     runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True)
     if runtime.returncode or not Path(runtime.stdout.strip()).is_absolute():
         pytest.skip("no compiler with sanitizers is at hand")
-    build = [
-        sys.executable,
-        "setup.py",
-        "-q",
-        "build_ext",
-        "--build-lib",
-        str(tmp_path),
-        "--build-temp",
-        str(tmp_path / "temp"),
-    ]
-    made = subprocess.run(
-        build, cwd=ROOT, env={**os.environ, "GATESCOPE_SANITIZE": "address,undefined"}, capture_output=True, text=True
-    )
+    folders = ["--build-lib", str(tmp_path), "--build-temp", str(tmp_path / "temp")]
+    command = [sys.executable, "setup.py", "-q", "build_ext", *folders]
+    environment = {**os.environ, "GATESCOPE_SANITIZE": "address,undefined"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     library = tmp_path / "models/runtime/cpu/kernel/recurrence.so"
-    assert library.exists(), made.stderr
+    assert library.exists(), built.stderr
     script = ROOT / "tests/models/runtime/cpu/exercise_kernel.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(library)], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "LD_PRELOAD": runtime.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"},
-    )  # fmt: skip
+    command = [sys.executable, str(script), str(library)]
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": runtime.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1",
+    }
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "every target was exercised" in done.stdout
