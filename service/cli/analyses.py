@@ -33,8 +33,13 @@ def add_analyses(commands: Any, ask: Callable[[argparse.ArgumentParser], argpars
     render.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .png or .svg")
 
 
-def _verb(commands: Any, ask: Callable[[argparse.ArgumentParser], argparse.ArgumentParser], name: str, say: str,
-          run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:  # fmt: skip
+def _verb(
+    commands: Any,
+    ask: Callable[[argparse.ArgumentParser], argparse.ArgumentParser],
+    name: str,
+    say: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=say, description=f"Ask a running server for {say}."
     )

@@ -71,13 +71,20 @@ def memory(
         values.update(one.matrices.items())
         count = sum(values[m].size for m in measures)
         s = one.selection
-        results.append({
-            "token_list": tokens_of(predictor, text, style.offset_unit),
-            "measures": {m: _measure(m, values[m], style, f"r{n}.{m}", arrays) for m in measures},
-            "fading": fading(one.fading),
-            "selection": {"layers": s.layers, "directions": s.directions, "timesteps": s.timesteps, "units": s.units},
-            "cost": {"values": count, "bytes": int(count * style.bytes_per_value)},
-        })  # fmt: skip
+        results.append(
+            {
+                "token_list": tokens_of(predictor, text, style.offset_unit),
+                "measures": {m: _measure(m, values[m], style, f"r{n}.{m}", arrays) for m in measures},
+                "fading": fading(one.fading),
+                "selection": {
+                    "layers": s.layers,
+                    "directions": s.directions,
+                    "timesteps": s.timesteps,
+                    "units": s.units,
+                },
+                "cost": {"values": count, "bytes": int(count * style.bytes_per_value)},
+            }
+        )
     return pack({"results": results}, arrays, style)
 
 

@@ -159,16 +159,20 @@ def test_two_texts_are_aligned_and_their_states_compared(server: httpx.Client) -
     found = ask(server, "models/tiny-zh-lstm/compare", inputs=["酒店不错", "酒店很错"])
     assert found["aligned"] == [[0, 0], [1, 1], [3, 3]]
     assert found["distance"][:2] == [0, 0]
-    states = [np.array(r["tensors"]["hidden_state"]["data"])[0, 0] for r in
-              ask(server, "models/tiny-zh-lstm/inspect", inputs=["酒店不错", "酒店很错"], decimals=9)["results"]]  # fmt: skip
+    states = [
+        np.array(r["tensors"]["hidden_state"]["data"])[0, 0]
+        for r in ask(server, "models/tiny-zh-lstm/inspect", inputs=["酒店不错", "酒店很错"], decimals=9)["results"]
+    ]
     assert found["distance"][2] == pytest.approx(np.linalg.norm(states[0][3] - states[1][3]), abs=1e-5)
 
 
 def test_the_top_of_a_unit_is_where_it_is_largest(server: httpx.Client) -> None:
     texts = [TEXT, "好"]
     top = ask(server, "models/tiny-zh-lstm/units/0/forward/3/top", inputs=texts, top_k=4)["top"]
-    states = [np.array(r["tensors"]["hidden_state"]["data"])[0, 0, :, 3] for r in
-              ask(server, "models/tiny-zh-lstm/inspect", inputs=texts, decimals=9)["results"]]  # fmt: skip
+    states = [
+        np.array(r["tensors"]["hidden_state"]["data"])[0, 0, :, 3]
+        for r in ask(server, "models/tiny-zh-lstm/inspect", inputs=texts, decimals=9)["results"]
+    ]
     assert [round(x["value"], 5) for x in top] == [
         round(float(v), 5) for v in np.sort(np.concatenate(states))[::-1][:4]
     ]
@@ -182,16 +186,31 @@ def test_an_intervention_that_changes_nothing_changes_nothing(server: httpx.Clie
     found = ask(server, "models/tiny-zh-lstm/intervene", input=TEXT, interventions=[change])
     assert found["delta_logits"] == [0, 0, 0]
     assert found["baseline"] == found["intervened"]
-    refused(server, "models/tiny-zh-lstm/intervene", "units", input=TEXT, interventions=[],
-            sweep={"over": "units", "units": [1], "target": "hidden_state", "op": "zero"})  # fmt: skip
+    refused(
+        server,
+        "models/tiny-zh-lstm/intervene",
+        "units",
+        input=TEXT,
+        interventions=[],
+        sweep={"over": "units", "units": [1], "target": "hidden_state", "op": "zero"},
+    )
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/svg+xml"])
-@pytest.mark.parametrize(("model", "view", "more"), [
-    ("tiny-zh-lstm", "gates", {"units": [0, 3], "timesteps": {"start": 1, "stop": 4}}), ("tiny-en-birnn", "gates", {"direction": "reverse", "layer": 1}),
-    ("tiny-zh-lstm", "memory", {}), ("tiny-zh-ner-lstm", "attribution", {"timestep": 1}), ("tiny-zh-rnn", "attribution", {"target": "neutral"}),
-    ("tiny-zh-rnn", "fading", {}), ("tiny-en-bilstm", "saturation", {}), ("tiny-zh-lstm", "cell", {"timestep": 0}), ("tiny-en-birnn", "cell", {"timestep": 1, "direction": "reverse"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "view", "more"),
+    [
+        ("tiny-zh-lstm", "gates", {"units": [0, 3], "timesteps": {"start": 1, "stop": 4}}),
+        ("tiny-en-birnn", "gates", {"direction": "reverse", "layer": 1}),
+        ("tiny-zh-lstm", "memory", {}),
+        ("tiny-zh-ner-lstm", "attribution", {"timestep": 1}),
+        ("tiny-zh-rnn", "attribution", {"target": "neutral"}),
+        ("tiny-zh-rnn", "fading", {}),
+        ("tiny-en-bilstm", "saturation", {}),
+        ("tiny-zh-lstm", "cell", {"timestep": 0}),
+        ("tiny-en-birnn", "cell", {"timestep": 1, "direction": "reverse"}),
+    ],
+)
 def test_every_view_is_drawn_in_both_languages(
     server: httpx.Client, model: str, view: str, more: dict[str, Any], kind: str
 ) -> None:
@@ -207,8 +226,14 @@ def test_every_view_is_drawn_in_both_languages(
 
 
 def test_a_picture_of_what_is_not_there_is_refused(server: httpx.Client) -> None:
-    for body, says in (({"view": "memory"}, "use fading, highlight"), ({"view": "saturation"}, "no gates"), ({"view": "cell"}, "timestep"),
-                       ({"view": "fading", "layer": 0}, "layer"), ({"view": "cell", "timestep": 99}, "99"), ({"view": "gates", "units": [99]}, "99")):  # fmt: skip
+    for body, says in (
+        ({"view": "memory"}, "use fading, highlight"),
+        ({"view": "saturation"}, "no gates"),
+        ({"view": "cell"}, "timestep"),
+        ({"view": "fading", "layer": 0}, "layer"),
+        ({"view": "cell", "timestep": 99}, "99"),
+        ({"view": "gates", "units": [99]}, "99"),
+    ):
         refused(server, "models/tiny-zh-rnn/render", says, input=TEXT, **body)
     response = server.post(
         "/v1/models/tiny-zh-rnn/render", json={"input": TEXT, "view": "gates"}, headers={"accept": "text/html"}
