@@ -54,9 +54,7 @@ class CellWeights:
         if x.shape[-1] != self.weight_ih.shape[1]:
             raise ShapeError("the input", (*x.shape[:-1], int(self.weight_ih.shape[1])), tuple(x.shape))
         z = torch.addmm(self.bias_ih + self.bias_hh, x.reshape(-1, x.shape[-1]), self.weight_ih.T)
-        z = z.addmm_(
-            hidden_state.reshape(-1, self.units), self.weight_hh.T
-        )  # in place: z is large, and one copy is enough
+        z = z.addmm_(hidden_state.reshape(-1, self.units), self.weight_hh.T)  # in place, because z is large
         return z.view(*x.shape[:-1], z.shape[1])
 
 

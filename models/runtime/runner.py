@@ -65,9 +65,8 @@ class TorchRunner:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if (
-            self.device.type == "cuda"
-        ):  # TF32 keeps 10 bits of a product's factors; reported activations must be float32
+        # TF32 keeps 10 bits of a product's factors; reported activations must be float32.
+        if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     @property
