@@ -132,8 +132,8 @@ def _inputs(axes: Axes, step: CellStep, low: float) -> None:
         (("$U x_t$", step.from_input), ("$W S_{t-1}$", step.from_state), ("$b$", step.bias))
     ):
         numbers = "   ".join(f"{letter} {part[name]:+.2f}" for letter, name in shares)
-        _write(axes, 4.2, 0.75 - line * 0.5, what, ha="left", va="center")
-        _write(axes, 5.5, 0.75 - line * 0.5, numbers, ha="left", va="center", size=9)
+        _write(axes, 5.0, 0.75 - line * 0.5, what, ha="left", va="center")
+        _write(axes, 6.3, 0.75 - line * 0.5, numbers, ha="left", va="center", size=9)
 
 
 def _wire(
