@@ -7,7 +7,8 @@ each model's default method into its manifest. DIR holds, for each family of mod
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from models.analysis.faithfulness import CURVE, EXHAUSTIVE_TOKENS
 from models.analysis.method_reports import (
+    AFFORDABLE,
     BEST,
     LONG,
     RANDOM,
@@ -31,12 +33,15 @@ from models.analysis.method_reports import (
 from models.analysis.methods import METHODS
 from models.analysis.subject import TextRuns
 from models.checkpoint.checkpoint import MANIFEST, load_checkpoint
+from models.inference.analyst import Analyst, Question
 from models.inference.predictor import Predictor
 from models.training.data import read_rows
 from service.pictures import canvas
 
 from .markdown import table
 
+_TIMED = 5
+SKY = "#56B4E9"  # Okabe and Ito's
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
 _TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
@@ -51,6 +56,7 @@ class ModelReport:
     default: str
     reports: list[MethodReport]
     short: list[MethodReport]
+    times: dict[str, float]  # of an answer about a text of `LONG` tokens, over a plain prediction of it, in one run
 
 
 def main() -> None:
@@ -89,7 +95,30 @@ def measured(folder: Path, data: Path) -> ModelReport:
     with torch.inference_mode():
         reports = method_reports(long, methods, progress_of(folder.name))
         exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
-    return ModelReport(folder.name, predictor.checkpoint.weights_sha256, chosen_default(reports), reports, exhaustive)
+        times = relative_times(
+            predictor, runs, [r.method for r in reports if (r.predictions_long or LONG) <= AFFORDABLE]
+        )
+    sha256, default = predictor.checkpoint.weights_sha256, chosen_default(reports)
+    return ModelReport(folder.name, sha256, default, reports, exhaustive, times)
+
+
+def relative_times(predictor: Predictor, texts: Sequence[TextRuns], methods: Sequence[str]) -> dict[str, float]:
+    """The least of several times of each, a prediction timed before and after every one; text of `LONG` tokens."""
+    joined = " ".join(runs.tokens.text for runs in texts[:200])
+    text = predictor.prepare(joined[: predictor.checkpoint.manifest.max_characters]).prefix(LONG)
+    analyst, timestep = Analyst(predictor), len(text) // 2 if predictor.is_tagger else None
+
+    def least(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(_TIMED):
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    plain = min(least(lambda: predictor.run([text])) for _ in range(3))
+    asked = {name: Question(None, timestep, name) for name in methods}
+    return {name: round(least(lambda q=q: analyst.attribute(text, q)) / plain, 1) for name, q in asked.items()}  # type: ignore[misc]
 
 
 def family(model: str) -> str:
@@ -124,8 +153,12 @@ def write(rows: Sequence[dict[str, Any]], out: Path) -> None:
             ("method", "cells", "adds up", "what it is"),
             [(f"`{m.name}`", ", ".join(m.cells), "yes" if m.adds_up else "no", m.help["en"]) for m in METHODS.values()],
         ),
-        "tables": "\n\n".join(f"### {row['model']}\n\n{_table(row['reports'], row['default'])}" for row in rows),
-        "short": "\n\n".join(f"### {row['model']}\n\n{_table(row['short'], row['default'])}" for row in classifiers),
+        "tables": "\n\n".join(
+            f"### {row['model']}\n\n{_table(row['reports'], row['default'], row['times'])}" for row in rows
+        ),
+        "short": "\n\n".join(
+            f"### {row['model']}\n\n{_table(row['short'], row['default'], {})}" for row in classifiers
+        ),
     }
     template = Template(Path(__file__).with_name("explanations.template.md").read_text("utf-8"))
     (out / "explanations.md").write_text(template.substitute(fields).rstrip() + "\n", "utf-8")
@@ -136,66 +169,40 @@ def curves(rows: Sequence[dict[str, Any]]) -> Figure:
     columns = 3
     figure = canvas.new(3.6 * columns, 3.0 * -(-len(rows) // columns) + 0.6)
     panels = figure.subplots(-(-len(rows) // columns), columns, squeeze=False, sharex=True).ravel()
-    names = [*METHODS, RANDOM]
-    colours = dict(
-        zip(
-            names,
-            (
-                canvas.BLUE,
-                canvas.GREEN,
-                canvas.PURPLE,
-                canvas.ORANGE,
-                canvas.VERMILION,
-                "#56B4E9",
-                "#000000",
-                canvas.GREY,
-            ),
-            strict=True,
-        )
-    )
+    palette = (canvas.BLUE, canvas.GREEN, canvas.PURPLE, canvas.ORANGE, canvas.VERMILION, SKY, "#000000", canvas.GREY)
+    colours = dict(zip((*METHODS, RANDOM), palette, strict=True))
     for axes, row in zip(panels, rows, strict=False):
         for report in row["reports"]:
             style = ":" if report["method"] == RANDOM else "-"
-            axes.plot(
-                [100 * k for k in CURVE],
-                report["deletion"],
-                style,
-                color=colours[report["method"]],
-                linewidth=1.3,
-                label=report["method"],
-            )
+            line = {"color": colours[report["method"]], "linewidth": 1.3, "label": report["method"]}
+            axes.plot([100 * share for share in CURVE], report["deletion"], style, **line)
         axes.axhline(0, color=canvas.GREY, linewidth=0.6)
         axes.set_title(row["model"], fontsize=10, loc="left")
         axes.set_xlabel("tokens left out, %, highest ranked first", fontsize=8)
         axes.set_ylabel("margin, logits", fontsize=8)
     for axes in panels[len(rows) :]:
         axes.axis("off")
-    handles = {
-        line.get_label(): line for axes in panels for line in axes.lines if not str(line.get_label()).startswith("_")
-    }
+    named = (line for axes in panels for line in axes.lines if not str(line.get_label()).startswith("_"))
+    handles = {line.get_label(): line for line in named}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
-def _table(reports: Sequence[dict[str, Any]], default: str) -> str:
+def _table(reports: Sequence[dict[str, Any]], default: str, times: dict[str, float]) -> str:
     """The most comprehensive first; the default in bold."""
     rows = []
     for r in sorted(reports, key=lambda r: -r["comprehensiveness"]):
         name = {RANDOM: "random", BEST: "best subset of all"}.get(r["method"], f"`{r['method']}`")
-        inflation = (
-            "" if r["inflation_median"] is None else f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"
-        )
-        cost = "" if r["predictions"] is None else f"{r['predictions']:.0f}, {r['predictions_long']:.0f}"
-        figures = (f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}")
-        rows.append((f"**{name}**" if r["method"] == default else name, *figures, inflation, cost))
-    heads = (
-        "method",
-        "comprehensiveness",
-        "sufficiency",
-        "inflation, median (largest)",
-        f"predictions, of {LONG} tokens",
-    )
-    return f"{reports[0]['texts']} texts\n\n{table(heads, rows)}"
+        figures = [f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}", "", ""]
+        if r["predictions"] is not None:
+            figures[2] = f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"
+            figures[3] = f"{r['predictions']:.0f}"
+        row = (f"**{name}**" if r["method"] == default else name, *figures)
+        long = "" if r["predictions_long"] is None else f"{r['predictions_long']:.0f}"
+        rows.append((*row, long, f"{times[r['method']]:.1f}" if r["method"] in times else "") if times else row)
+    heads = ("method", "comprehensiveness", "sufficiency", "inflation, median (largest)", "predictions")
+    more = (f"of {LONG} tokens", "as timed") if times else ()
+    return f"{reports[0]['texts']} texts\n\n{table((*heads, *more), rows)}"
 
 
 if __name__ == "__main__":
