@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 from ..client import Client
 from ..wire.schemas import Direction, TensorName
-from ..wire.schemas_analyses import ComparedModel, InterveneAnswer, PredictionOut, View
+from ..wire.schemas_analyses import ComparedModel, InterveneAnswer, PredictionOut
 from .analyses import half_life
 from .arguments import Parser, UsageError, as_type, index, timesteps, word
 from .shared import ask, numbers, text_of
 from .terminal import check_writable, print_json, read_text
 
+VIEWS = ("highlight", "gates", "memory", "attribution", "fading", "saturation", "cell")  # as a test says of the table
 _PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 _DIRECTIONS, _TENSORS = get_args(Direction), get_args(TensorName)
 _CHANGE = ("target", "layer", "direction", "op", "value", "units", "timesteps")
@@ -90,7 +91,7 @@ def _add_render(commands: Any) -> None:
     )
     render.add_texts()
     what = render.add_argument_group("picture")
-    what.add_argument("--view", choices=get_args(View), default="gates", help="what is drawn")
+    what.add_argument("--view", choices=VIEWS, default="gates", help="what is drawn")
     what.add_argument("--layer", type=as_type(index), metavar="N", help="from 0; default: 0")
     what.add_argument("--direction", choices=_DIRECTIONS, help="of the layer; default: forward")
     render.add_list("--units", what, index, metavar="N", help="from 0; default: chosen by the view")

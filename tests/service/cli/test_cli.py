@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from models.runtime.cpu.kernel import choose
+from service.cli import changing
 from service.cli.main import main
 from service.client import Client
 from service.settings import server_url
@@ -143,6 +144,13 @@ def test_render_takes_every_choice_of_the_route(printed: Printed, tmp_path: Path
     options = ("--view", "attribution", "--target", target, "--out", str(picture))
     printed("render", "--model", "tiny-zh-lstm", *options, "我想吃")
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_views_are_those_of_the_table() -> None:
+    """The command line names them itself: the table imports torch, which takes seconds."""
+    from service.pictures import views
+
+    assert tuple(views.VIEWS) == changing.VIEWS
 
 
 def test_inspect_writes_raw_tensors_into_a_file(printed: Printed, tmp_path: Path) -> None:
