@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from .engine.engine import Engine
 from .leaving import delayed_shutdown
-from .registry import Registry, check_kernel, choose_device
+from .registry import Registry, check_kernel, check_weights, choose_device
 from .routes import analyses, documented, health, native, pictures
 from .settings import Settings
 from .state import State
@@ -26,9 +26,10 @@ _DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app; models load in the background after start, and /health/ready turns 200 once they are loaded.
 
-    Raises: StartupError where the requested device or kernel is not available.
+    Raises: StartupError where there is no model, or the requested device or kernel is not available.
     """
     settings = settings or Settings()
+    check_weights(settings)
     device = choose_device(settings.device)
     check_kernel(settings, device)
 

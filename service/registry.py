@@ -102,6 +102,18 @@ def folders(weights_dir: Path) -> Iterator[Path]:
         yield from sorted(p for p in weights_dir.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def check_weights(settings: Settings) -> None:
+    """Raises: StartupError where there is no model to load, and none is promised for later."""
+    folder = settings.weights_dir
+    if settings.allow_empty or any((each / MANIFEST).exists() for each in folders(folder)):
+        return
+    found = "holds no model" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
+    raise StartupError(
+        f"GATESCOPE_WEIGHTS_DIR is {str(folder)!r}, which {found}: name one model's folder or a folder of models, "
+        "or set GATESCOPE_ALLOW_EMPTY=true where it is mounted later"
+    )
+
+
 def check_kernel(settings: Settings, device: torch.device) -> None:
     """Log which kernel runs the recurrences.
 

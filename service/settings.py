@@ -3,11 +3,22 @@
 README's table of settings is checked against this file by a test.
 """
 
+import difflib
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import StartupError
+
+PREFIX = "GATESCOPE_"
+_CLIENTS = ("URL",)  # variables of the command line alone
+# what Kubernetes and Docker set in a container beside a service that is called gatescope
+_LINKS = re.compile(r"(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?|NAME|ENV_\w+)")
 
 Positive = Annotated[int, Field(gt=0)]
 Precision = Literal["float32", "bfloat16"]
@@ -17,13 +28,16 @@ _PRECISIONS: dict[str, Precision] = {"float32": "float32", "bfloat16": "bfloat16
 class Settings(BaseSettings):
     """Built once at start and handed down."""
 
-    model_config = SettingsConfigDict(env_prefix="GATESCOPE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in the image")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="port to listen on; 0 takes a free one")
     weights_dir: Path = Field(Path("weights"), description="one model's folder, or a folder of models")
     default_model: str | None = Field(
         None, description="which model is the default; else zh-sentiment-bilstm, else the first"
+    )
+    allow_empty: bool = Field(
+        False, description="start although weights_dir does not exist or holds no model: it is mounted later"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is a card")
     kernel: Literal["auto", "torch", "avx512bf16", "avx512", "avx2", "generic"] = Field(
@@ -95,3 +109,50 @@ def _parsed(value: str) -> tuple[Precision, dict[str, Precision]]:
         else:
             every = found
     return every, single
+
+
+def read_settings(options: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process's environment; options, by field, win over it.
+
+    Raises: StartupError, naming the variable, what was found and what is allowed.
+    """
+    try:
+        return Settings(**(options or {}))  # type: ignore[arg-type]  # a string, as in the environment: it is validated
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
+        message = first["msg"].removeprefix("Value error, ")
+        found = "set" if name.endswith(("KEY", "KEYS")) else repr(first["input"])
+        raise StartupError(f"{name} is {found}: {message[:1].lower()}{message[1:]}") from None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """One sentence about each GATESCOPE_ variable that is no setting, with the setting that it may stand for."""
+    known = [name.upper() for name in Settings.model_fields]
+    sentences = []
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(PREFIX)
+        if not variable.upper().startswith(PREFIX) or name in (*known, *_CLIENTS) or _LINKS.fullmatch(name):
+            continue
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+        hint = f"did you mean {PREFIX}{near[0]}?" if near else "`gatescope settings` lists them all"
+        sentences.append(f"{variable} is no setting and has no effect: {hint}")
+    return sentences
+
+
+def source(name: str, environment: Mapping[str, str], options: Mapping[str, str]) -> str:
+    """Where a setting's value comes from: option, environment or default."""
+    if name in options:
+        return "option"
+    return "environment" if f"{PREFIX}{name}".upper() in map(str.upper, environment) else "default"
+
+
+def server_url(environment: Mapping[str, str] = os.environ) -> str:
+    """Where the command line looks for the server: GATESCOPE_URL, else by the server's own GATESCOPE_HOST and _PORT."""
+    named = {name.upper(): value for name, value in environment.items()}
+    if url := named.get(f"{PREFIX}URL"):
+        return url
+    host = named.get(f"{PREFIX}HOST") or str(Settings.model_fields["host"].default)
+    port = named.get(f"{PREFIX}PORT") or str(Settings.model_fields["port"].default)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # every address: ask the local one
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

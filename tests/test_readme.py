@@ -105,19 +105,11 @@ def test_every_code_block_runs_and_answers_as_shown(
             continue
         if code.startswith("make serve"):
             continue  # the fixture `served` runs it
-        command = (
-            [sys.executable, "-c", code]
-            if language == "python"
-            else ["bash", "-euo", "pipefail", "-c", _with_url(code, port)]
-        )
+        command = [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
         answer = done.stdout
         assert answer.strip(), code
-
-
-def _with_url(code: str, port: int) -> str:
-    return re.sub(r"(gatescope (?!train|evaluate|serve)[a-z]+)", rf"\1 --url http://127.0.0.1:{port}", code)
 
 
 def _assert_within(documented: object, answer: object, where: str = "") -> None:

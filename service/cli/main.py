@@ -1,153 +1,150 @@
 """The command line, `gatescope VERB`; `python -m service` is the same.
 
-serve starts the server; list, predict, inspect, memory, attribute, compare and render ask one; train and evaluate make
-and measure models.
+serve starts the server and settings prints its settings; list, predict, inspect and the analyses ask one; train and
+evaluate make and measure models. Exit status: 0; 1 where the server refuses; 2 where the command cannot be carried out.
 """
 
-import argparse
-import json
+import contextlib
+import difflib
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import httpx
 
 from models.errors import ModelError
 
-from ..client import Client, ProblemError
+from ..client import ProblemError, UnexpectedAnswer
 from ..errors import ServiceError
 from .analyses import add_analyses
-from .shared import bar, default_model, text_of
+from .arguments import Parser, UsageError
+from .asking import add_asking
+from .changing import add_changing
+from .operating import add_operating
+from .terminal import check_words, prepare_streams
+
+log = logging.getLogger(__name__)
+_TRAINING = {"train": "train a model on your own data", "evaluate": "measure a model on labelled data"}
+_BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
+_GROUPS = {
+    "run a server": ("serve", "settings"),
+    "ask a server": ("list", "predict", "inspect"),
+    "look inside": ("memory", "attribute", "faithfulness", "compare", "intervene", "top", "render"),
+    "make models": ("train", "evaluate"),
+}
+
+
+class _Overview(Parser):
+    """The parser of the verb itself; its --help lists the verbs by group."""
+
+    verbs: Any
+
+    def format_help(self) -> str:
+        helps = {action.dest: action.help for action in self.verbs._choices_actions}
+        lines = ["usage: gatescope VERB [options]", "", str(self.description)]
+        for title, names in _GROUPS.items():
+            lines += ["", f"{title}:", *(f"  {name:14}{helps[name]}" for name in names if name in helps)]
+        lines += [
+            "",
+            "options:",
+            "  --version     print the version",
+            "  -h, --help    this list; VERB --help: one verb",
+        ]
+        return "\n".join([*lines, "", "example:", '  gatescope inspect --units 0 1 2 "not bad at all"', ""])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; a mistake of the user's ends with one sentence and status 2, never with a traceback."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(given[0] if given else "").parse_args(given)
+    """Run one verb. A mistake ends with one sentence on standard error, never with a traceback."""
+    prepare_streams()
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status: int = options.run(options)
-    except (ModelError, ServiceError, ProblemError) as error:
-        print(f"gatescope: {error}", file=sys.stderr)
-        return 2
-    except httpx.TransportError as error:
-        print(
-            f"gatescope: no answer from {options.url} ({error}): is it running? `gatescope serve` starts it",
-            file=sys.stderr,
-        )
-        return 2
+        status = _run(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _discard_output()
+        return _BROKEN_PIPE
     except KeyboardInterrupt:
-        print("gatescope: stopped", file=sys.stderr)
-        return 130
+        return _failed("stopped", _INTERRUPTED)
+    except ProblemError as error:
+        return _failed(str(error), 1)
+    except (UsageError, ModelError, ServiceError, UnexpectedAnswer) as error:
+        return _failed(str(error), 2)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _failed(_unreachable(error), 2)
+    except OSError as error:
+        _discard_output()
+        name = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{name}{error.strerror or error}", 2)
+    except Exception as error:  # the last resort: a person gets a sentence, and the details on request
+        log.debug("unexpected", exc_info=error)
+        return _failed(f"this is a bug of gatescope: {type(error).__name__}: {error}", 2)
+
+
+def _run(words: list[str]) -> int:
+    check_words(words)
+    parser = _parser(words[0] if words else "")
+    if words and not words[0].startswith("-") and words[0] not in parser.verbs.choices:
+        near = difflib.get_close_matches(words[0], parser.verbs.choices, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"there is no verb {words[0]!r}: {meant}`gatescope --help` lists them")
+    try:
+        options = parser.parse_args(words)
+    except SystemExit as printed:  # --help and --version
+        return int(printed.code or 0)
+    status: int = options.run(options)
     return status
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gatescope", description="RNN and LSTM text models over HTTP, with every gate."
-    )
-    commands = parser.add_subparsers(required=True, metavar="VERB")
-    serve = commands.add_parser(
-        "serve",
-        help="start the server",
-        description=(
-            "Start the server. Every setting is an environment variable that begins with GATESCOPE_: README lists them."
-        ),
-    )
-    serve.set_defaults(run=_serve)
-    listing = commands.add_parser("list", help="the models of a running server")
-    _ask(listing).set_defaults(run=_list)
-    for name, run, say in (
-        ("predict", _predict, "labels or entities of a text"),
-        ("inspect", _inspect, "what the gates do at each token"),
-    ):
-        asking = commands.add_parser(name, help=say, description=f"Ask a running server for {say}.")
-        asking.add_argument("text", help="- reads standard input")
-        asking.add_argument("--model", help="default: the server's default model")
-        _ask(asking).set_defaults(run=run)
-        if name == "inspect":
-            asking.add_argument("--tensors", nargs="+", metavar="NAME", help="default: all that the model has")
-            asking.add_argument(
-                "--units", nargs="+", type=int, metavar="N", help="default: all; the picture shows their mean"
-            )
-    add_analyses(commands, _ask)
-    _add_training(commands, verb)
-    return parser
+def _failed(sentence: str, status: int) -> int:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"gatescope: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+    return status
 
 
-def _ask(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="of the server (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the answer as it came")
+def _discard_output() -> None:
+    """Nobody reads standard output any more: the interpreter's own flush at exit must not fail."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        sys.stdout = None
+
+
+def _unreachable(error: httpx.HTTPError | httpx.InvalidURL) -> str:
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return f"the server's address is not http://HOST:PORT ({error}): see --url, GATESCOPE_URL and GATESCOPE_PORT"
+    url = error.request.url.copy_with(path="/")
+    if isinstance(error, httpx.TimeoutException):
+        return f"{url} gave no answer in time ({type(error).__name__}): send less, or try again later"
+    if isinstance(error, httpx.ConnectError):
+        return f"no server answers at {url} ({error}): `gatescope serve` starts one, --url names another"
+    return f"{url} does not speak HTTP as gatescope does ({error or type(error).__name__}): is --url right?"
+
+
+def _parser(verb: str) -> _Overview:
+    parser = _Overview(prog="gatescope", description="RNN and LSTM text models over HTTP, with every gate.")
+    parser.add_argument("--version", action="version", version=f"gatescope {version('gatescope')}")
+    parser.verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
+    add_operating(parser.verbs)
+    add_asking(parser.verbs)
+    add_analyses(parser.verbs)
+    add_changing(parser.verbs)
+    _add_training(parser.verbs, verb)
     return parser
 
 
 def _add_training(commands: Any, verb: str) -> None:
-    """The verbs that need torch; it is imported for them alone, for it takes seconds."""
-    if verb not in ("train", "evaluate"):
-        commands.add_parser("train", help="train a model on your own data")
-        commands.add_parser("evaluate", help="measure a model on labelled data")
+    """The verbs that need torch: it takes seconds to import, and only they pay for it."""
+    if verb not in _TRAINING:
+        for name, note in _TRAINING.items():
+            commands.add_parser(name, help=note)
         return
     from .training import add_evaluate, add_train
 
     add_train(commands)
     add_evaluate(commands)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from .serve import serve
-
-    return serve()
-
-
-def _list(options: argparse.Namespace) -> int:
-    with Client(options.url) as client:
-        listed = client.models()
-    if options.json:
-        print(listed.model_dump_json(indent=1))
-        return 0
-    for m in listed.models:
-        figures = ", ".join(f"{k} {v:.3f}" for k, v in list(m.metrics.items())[:1])
-        size = f"{m.layers} x {'+'.join(d[0] for d in m.directions)} x {m.units}"
-        print(f"{'*' if m.default else ' '} {m.name:22} {m.cell:4} {m.language} {m.task:20} {size:12} {figures}")
-    for b in listed.broken:
-        print(f"! {b.name:22} {b.reason}")
-    return 0
-
-
-def _predict(options: argparse.Namespace) -> int:
-    with Client(options.url) as client:
-        answer = client.predict(options.model or default_model(client), text_of(options))
-    if options.json:
-        print(answer.model_dump_json(exclude_none=True, indent=1))
-        return 0
-    result = answer.results[0]
-    for label in result.labels or []:
-        print(f"{label.score:.4f}  {label.label}")
-    for entity in result.entities or []:
-        print(f"{entity.score:.4f}  {entity.label:5} {entity.text}  [{entity.start}:{entity.end}]")
-    return 0
-
-
-def _inspect(options: argparse.Namespace) -> int:
-    chosen = {"tensors": options.tensors} if options.tensors else {}
-    if options.units:
-        chosen["select"] = {"units": options.units}
-    with Client(options.url) as client:
-        answer = client.inspect(options.model or default_model(client), text_of(options), **chosen)
-    if options.json:
-        print(answer.model_dump_json(exclude_none=True, indent=1))
-        return 0
-    result = answer.results[0]
-    assert result.token_list is not None
-    assert result.tensors is not None
-    assert result.selection is not None
-    for name, tensor in result.tensors.items():
-        for layer, directions in zip(result.selection.layers, tensor.data, strict=True):
-            for direction, steps in zip(result.selection.directions, directions, strict=True):
-                print(f"{name}, layer {layer}, {direction}: mean over {len(steps[0])} units")
-                for t, units in zip(result.selection.timesteps, steps, strict=True):
-                    mean = sum(units) / len(units)
-                    print(f"  {bar(mean)} {mean:+.3f}  {result.token_list[t].text}")
-    if result.certificate:
-        print(f"largest difference from float64: {result.certificate.recurrence_max_abs_error:.1e}")
-    print(json.dumps([x.model_dump() for x in result.labels or result.entities or []], ensure_ascii=False))
-    return 0

@@ -1,17 +1,17 @@
 """Start the server: settings -> app -> uvicorn, in this process or in several."""
 
 import logging
+import os
 import signal
 import sys
 
 import uvicorn
-from pydantic import ValidationError
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
-from ..settings import Settings
+from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ def serve() -> int:
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    for sentence in unknown_variables(os.environ):
+        log.warning(sentence)
     log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
     return _serve_in_one_process(settings) if settings.workers == 1 else _serve_in_workers(settings)
 
@@ -76,14 +78,3 @@ def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=-(-settings.deadline_ms // 1000),
     )
-
-
-def read_settings() -> Settings:
-    """Raises: StartupError, naming the variable, what was found and what is allowed."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"GATESCOPE_{str(first['loc'][0]).upper()}"
-        message = first["msg"].removeprefix("Value error, ")
-        raise StartupError(f"{name} is {first['input']!r}: {message[:1].lower()}{message[1:]}") from None

@@ -1,29 +1,41 @@
 """What the verbs share that ask a running server."""
 
 import argparse
-import sys
+import math
+from collections.abc import Sequence
 
-from ..client import Client
-from ..errors import ServiceError
+from ..settings import server_url
+from .arguments import Parser
+from .terminal import bar, read_text
 
-_SHADES = " ░▒▓█"  # a part of a cell, for people who look before they read
+__all__ = ["ask", "bar", "mean_and_spread", "numbers", "text_of"]
 
 
-def bar(value: float, width: int = 20) -> str:
-    """`width` cells, filled from the left to |value|, which is 1 at most."""
-    cells = min(abs(value), 1.0) * width
-    full = int(cells)
-    part = _SHADES[int((cells - full) * (len(_SHADES) - 1))] if full < width else ""
-    return ("█" * full + part).ljust(width)
+def ask(parser: Parser, model: bool = True) -> Parser:
+    """Options of every verb that asks a server."""
+    server = parser.add_argument_group("server")
+    default = server_url()
+    shown = default.replace("%", "%%")
+    server.add_argument(
+        "--url",
+        default=default,
+        help=f"of the server (default: GATESCOPE_URL, else GATESCOPE_HOST and GATESCOPE_PORT; now {shown})",
+    )
+    if model:
+        server.add_argument("--model", metavar="NAME", help="default: the server's default model; `list` names them")
+    parser.add_argument("--json", action="store_true", help="print the answer as it came")
+    return parser
 
 
 def text_of(options: argparse.Namespace) -> str:
-    return sys.stdin.read() if options.text == "-" else str(options.text)
+    return read_text(options.text)
 
 
-def default_model(client: Client) -> str:
-    """Raises: ServiceError where no model is loaded."""
-    models = client.models().models
-    if not models:
-        raise ServiceError("the server has no model loaded: /health/ready says why")
-    return next(m.name for m in models if m.default)
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and the standard deviation."""
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+
+
+def numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:+.3f}" for value in values)

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 OffsetUnit = Literal["code_point", "utf16"]
+Direction = Literal["forward", "reverse"]
+TensorName = Literal["hidden_state", "cell_state", "input_gate", "forget_gate", "cell_gate", "output_gate", "candidate"]
+Reduction = Literal["saturation", "mean", "norm", "half_life", "phases"]
 Index = Annotated[int, Field(ge=0, description="from 0")]
 
 
@@ -22,7 +25,7 @@ class Timesteps(StrictRequest):
 
 class Select(StrictRequest):
     layers: list[Index] | None = None
-    directions: list[str] | None = None
+    directions: list[Direction] | None = None
     timesteps: Timesteps | None = None
     units: list[Index] | None = None
 
@@ -30,12 +33,12 @@ class Select(StrictRequest):
 class InspectOptions(StrictRequest):
     """Which activations to show; all of them by default."""
 
-    tensors: list[str] | None = Field(
-        None, description="hidden_state, cell_state, input_gate, forget_gate, cell_gate, output_gate"
+    tensors: list[TensorName] | None = Field(
+        None, description="by default all that the model has, an RNN hidden_state alone; candidate is cell_gate"
     )
     preactivations: bool = Field(False, description="add {gate}_preactivation, the z before the nonlinearity")
     select: Select | None = None
-    reduce: list[Literal["saturation", "mean", "norm", "half_life", "phases"]] | None = None
+    reduce: list[Reduction] | None = Field(None, description="statistics over the selection; alone, instead of tensors")
     prefix_predictions: bool = Field(False, description="classifiers: the best label of the text cut after each token")
     embedding: bool = Field(False, description="add x_t as it enters layer 0")
     token_scores: bool = Field(False, description="NER: add emissions and marginals of every tag")
@@ -202,6 +205,17 @@ class Readiness(BaseModel):
     ready: bool
     models: list[str]
     broken: list[Broken]
+
+
+class Info(BaseModel):
+    name: str
+    version: str
+    device: str
+    torch: str
+    python: str
+    models: list[str]
+    default_model: str | None
+    limits: dict[str, int]
 
 
 class Problem(BaseModel):

@@ -12,10 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli.serve import read_settings
 from service.errors import StartupError
 from service.registry import check_kernel
-from service.settings import Settings
+from service.settings import Settings, read_settings
 
 COMMAND = [sys.executable, "-m", "service", "serve"]
 
