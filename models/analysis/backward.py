@@ -15,10 +15,11 @@ Source: backpropagation through time (Werbos 1990); the gates held as in Arras e
         with finite differences shown in tests/models/analysis/test_backward.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..recurrence.encoder import Encoder
@@ -106,11 +107,12 @@ def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Arr
     by_gate = state.swapaxes(0, 1)[:, : dz.shape[2]]
     steps, rows, to_gate = list(dz), list(dz.reshape(time, batch, -1)), list(slopes.to_gate)
     to_cell = None if slopes.to_cell is None else list(slopes.to_cell)
+    multiply = _multiplication(rows, weight_hh, dh)
     for t in range(last, -1, -1):
         if t == last or weight_hh is None:
             dh[...] = readout[t]
         else:
-            np.dot(rows[t + 1], weight_hh, out=dh)
+            multiply(t + 1)
             if read[t]:
                 dh += readout[t]
         if to_cell is not None:
@@ -118,3 +120,14 @@ def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Arr
             np.add(parts[0], parts[1], out=dc)
         np.multiply(to_gate[t], by_gate, out=steps[t])
     return dz
+
+
+def _multiplication(rows: Sequence[Array], weight_hh: Array | None, out: Array) -> Callable[[int], object]:
+    """t -> the product of rows[t] [batch, gate * unit] with W_hh, into `out`.
+
+    One text by numpy, whose call is cheaper; a batch by torch: numpy's threads fight with torch's for the cores.
+    """
+    if weight_hh is None or len(out) == 1:
+        return lambda t: np.dot(rows[t], weight_hh, out=out)  # type: ignore[arg-type]
+    product, weights, tensors = torch.from_numpy(out), torch.from_numpy(weight_hh), list(map(torch.from_numpy, rows))
+    return lambda t: torch.mm(tensors[t], weights, out=product)

@@ -20,7 +20,7 @@ from .attribution import Attribution, Options
 from .subject import Subject
 
 FEWEST, MOST = 8, 1024  # permutations
-_DEFAULT_MOST, _WORK = 256, 1 << 17  # permutations without an option; tokens that are then read at most, but for FEWEST
+_DEFAULT_MOST, _WORK = 128, 1 << 17  # permutations without an option; tokens that are then read at most, but for FEWEST
 Values = NDArray[np.float64]
 
 

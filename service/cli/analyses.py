@@ -1,6 +1,7 @@
 """`gatescope memory` and `attribute`: what is remembered, and which tokens made the label."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from ..client import Client
@@ -36,6 +37,10 @@ def _add_attribute(commands: Any) -> None:
     attribute.add_argument("--target", metavar="LABEL", help="a label (NER: a tag); default: the predicted one")
     attribute.add_argument("--timestep", type=as_type(index), metavar="T", help="NER: whose tag is explained")
     attribute.add_argument("--method", metavar="NAME", help="default: the model's default_attribution")
+    attribute.add_argument("--permutations", type=as_type(index), metavar="N", help="shapley: how many, an even number")
+    attribute.add_argument(
+        "--wanted-error", type=float, metavar="X", help="shapley: go on until every standard error is below it"
+    )
     ask(attribute).set_defaults(run=_attribute)
 
 
@@ -62,9 +67,9 @@ def half_life(fading: FadingOut) -> str:
 
 
 def _attribute(options: argparse.Namespace) -> int:
-    fields = {"method": options.method, "target": options.target, "timestep": options.timestep}
+    names = ("method", "target", "timestep", "permutations", "wanted_error")
     with Client(options.url) as client:
-        chosen = {name: value for name, value in fields.items() if value is not None}
+        chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
         answer = client.attribute(options.model, text_of(options), **chosen)
     if options.json:
         print_json(answer)
@@ -72,10 +77,13 @@ def _attribute(options: argparse.Namespace) -> int:
     (result,) = answer.results
     largest = max(map(abs, result.contributions)) or 1.0
     print(f"{result.target}: logit {result.logit:+.4f}, by {result.method}")
-    for token, value in zip(result.token_list, result.contributions, strict=True):
-        print(f"  {bar(value / largest)} {value:+.4f}  {token.text}")
+    errors: Sequence[float | None] = result.standard_error or [None] * len(result.contributions)
+    for token, value, error in zip(result.token_list, result.contributions, errors, strict=True):
+        spread = "" if error is None else f" ± {error:.4f}"
+        print(f"  {bar(value / largest)} {value:+.4f}{spread}  {token.text}")
     if result.bias is not None:
         print(f"  bias {result.bias:+.4f}; what is missing from the sum: {result.completeness_error:.1e}")
+    print(f"  inflation {result.inflation:.2f}: the sizes of the contributions over what there is to explain")
     if result.warning:
         print(result.warning)
     return 0
