@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from ..errors import BadRow, TrainingError
 from ..network.spans import Span, to_spans, to_tags
-from ..text.tokenizers import Token, Tokenizer
+from ..text.tokenizers import Tokenizer
+from ..text.tokens import Token
 
 Row = TypeVar("Row")
 

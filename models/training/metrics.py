@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..network.crf import FORBIDDEN
 from ..network.network import Classifier
 from ..network.spans import bio_tags, to_spans
 from ..runtime.runner import Runner
@@ -37,6 +38,8 @@ def predict_examples(runner: Runner, examples: Sequence[Example], batch_size: in
     for rows, batch in in_order(examples, batch_size):
         run, _ = runner.run(batch.ids, batch.lengths, "nothing")
         outputs = runner.outputs(run)
+        if batch.barred is not None:
+            outputs = outputs.masked_fill(batch.barred.to(outputs.device), FORBIDDEN)
         if isinstance(network, Classifier):
             for row, values in zip(rows, outputs.cpu().numpy(), strict=True):
                 logits[row] = values.copy()

@@ -24,14 +24,15 @@ from .train import Progress, Trained, Trainer, quiet
 
 @dataclass(frozen=True)
 class Files:
-    """What a run reads and where it writes. vectors: (``.npy``, forms one a line)."""
+    """What a run reads and where it writes. vectors: (``.npy``, forms one a line); start: a language model."""
 
     train: Path
     dev: Path
     out: Path
-    extra: Path | None = None
+    extra: tuple[Path, ...] = ()
     vectors: tuple[Path, Path] | None = None
     state: Path | None = None
+    start: Path | None = None
 
 
 def produce(
@@ -53,6 +54,8 @@ def produce(
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)
+    if files.start:
+        trainer.start(files.start)
     trained = trainer.run(progress)
     aside = files.out / f".{recipe.name}.new"
     shutil.rmtree(aside, ignore_errors=True)
@@ -72,7 +75,8 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
         name=recipe.name, task=recipe.task, cell=recipe.cell, language=recipe.language, description=recipe.description,
         tokenizer=recipe.tokenizer, features=tuple(map(_entry, corpus.features)), layers=recipe.layers,
         directions=recipe.directions, units=recipe.units, reads=recipe.reads, license=recipe.license,
-        training_data=recipe.training_data, metrics={}, sha256={},
+        training_data=recipe.training_data,
+        label_names=recipe.label_names, metrics={}, sha256={},
         temperature=temperature(trained.dev) if trained.dev.logits is not None else 1.0,
     )  # fmt: skip
     return save_checkpoint(folder, Checkpoint(manifest, trained.network, corpus.labels))
@@ -95,8 +99,12 @@ def shown_command(recipe_file: Path | None, files: Files, options: dict[str, Any
     if recipe_file:
         words.append(f"--recipe {_short(recipe_file)}")
     words += [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
-    named: Sequence[tuple[str, Path | None]] = (("train", files.train), ("dev", files.dev), ("extra", files.extra))
-    words += [f"--{key} {_short(path)}" for key, path in named if path]
+    named: Sequence[tuple[str, Sequence[Path]]] = (
+        ("train", [files.train]), ("dev", [files.dev]), ("extra", files.extra)
+    )  # fmt: skip
+    words += [f"--{key} {' '.join(map(_short, paths))}" for key, paths in named if paths]
+    if files.start:
+        words.append(f"--start {_short(files.start)}")
     if files.vectors:
         words.append("--vectors " + " ".join(map(_short, files.vectors)))
     return " \\\n  ".join(words)

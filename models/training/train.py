@@ -22,10 +22,11 @@ from ..network.network import Architecture, Classifier, Tagger, build
 from ..network.spans import bio_tags
 from ..runtime.runner import TorchRunner
 from ..text.features import Feature
-from .batches import Batch, Example, hide_ids, shuffled
+from .batches import Batch, hide_ids, shuffled
 from .data import Corpus, static_vectors
 from .metrics import Predicted, predict_examples, summary
 from .recipe import Recipe
+from .starting import start_from
 from .state import load_state, read_notes, save_state
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Trainer:
         self.network.to(device)
         self.runner = TorchRunner(self.network, device)
         self.frozen: tuple[Tensor, Tensor] | None = None  # rows of the token table, and what they stay
-        self.steps = sum(math.ceil(len(self._rows(e)) / recipe.batch_size) for e in range(recipe.epochs))
+        self.steps = sum(math.ceil(corpus.rows(e) / recipe.batch_size) for e in range(recipe.epochs))
+        self.prior = torch.from_numpy(corpus.prior).to(device)
         self.done = 0
         decayed = [p for n, p in self.network.named_parameters() if p.ndim > 1 and not n.startswith("crf.")]
         plain = [p for n, p in self.network.named_parameters() if p.ndim <= 1 or n.startswith("crf.")]
@@ -88,6 +90,12 @@ class Trainer:
             where = torch.from_numpy(rows).to(self.device)
             self.frozen = where, table.detach()[where].clone()
         log.info("static vectors cover %d of %d forms", len(rows), self.corpus.features[0].rows)
+
+    def start(self, path: Path) -> None:
+        """Begin from a language model that `pretraining.pretrain` wrote."""
+        rows = start_from(path, self.network)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        log.info("the language model covers %d of %d forms", rows, self.corpus.features[0].rows)
 
     def run(self, progress: Progress[Any] = quiet) -> Trained:
         """Train to the end, from where the state file left off if there is one.
@@ -113,13 +121,10 @@ class Trainer:
         best = max(range(len(self.curve)), key=lambda i: self.curve[i].dev, default=0)
         return len(self.curve) - 1 - best >= self.recipe.patience
 
-    def _rows(self, epoch: int) -> list[Example]:
-        return self.corpus.train + (self.corpus.extra if epoch < self.recipe.extra_epochs else [])
-
     def _epoch(self, epoch: int, progress: Progress[Any]) -> float:
         torch.manual_seed(self.recipe.seed * 100_003 + epoch)
         random = np.random.default_rng((self.recipe.seed, epoch))
-        rows, total, seen = self._rows(epoch), 0.0, 0
+        rows, total, seen = self.corpus.examples(epoch, random), 0.0, 0
         self.network.train()
         batches = shuffled(rows, self.recipe.batch_size, random)
         for batch in progress(
@@ -157,9 +162,19 @@ class Trainer:
             run, hidden_states=tuple(tuple(h.float() for h in layer) for layer in run.hidden_states)
         )
         if isinstance(self.network, Tagger):
-            return self.network.crf.loss(self.network.emissions(run), batch.targets, batch.lengths) / len(batch.lengths)
+            crf, emissions = self.network.crf, self.network.emissions(run)
+            if batch.allowed is not None:
+                return crf.partial_loss(emissions, batch.allowed, batch.lengths) / len(batch.lengths)
+            return crf.loss(emissions, batch.targets, batch.lengths) / len(batch.lengths)
         logits = self.network.logits(run)
-        return nn.functional.cross_entropy(logits, batch.targets, label_smoothing=self.recipe.label_smoothing)
+        if batch.offsets is not None:
+            logits = logits + batch.offsets
+        smoothing, labelled = self.recipe.label_smoothing, batch.targets >= 0
+        losses = nn.functional.cross_entropy(
+            logits, batch.targets.clamp(min=0), reduction="none", label_smoothing=smoothing
+        )
+        neutral = -(self.prior * torch.log_softmax(logits, dim=1)).sum(1)
+        return torch.where(labelled, losses, neutral).mean()
 
     def _learning_rate(self) -> float:
         """Up in a line, then down in a line to zero."""

@@ -27,7 +27,9 @@ from .operating import add_operating
 from .terminal import check_words, prepare_streams
 
 log = logging.getLogger(__name__)
-_TRAINING = {"train": "train a model on your own data", "evaluate": "measure a model on labelled data"}
+_TRAINING = {"train": "train a model on your own data", "evaluate": "measure a model on labelled data",
+    "pretrain": "train a language model to start from",
+}
 _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
 _GROUPS = {
     "run a server": ("serve", "settings"),
@@ -144,7 +146,9 @@ def _add_training(commands: Any, verb: str) -> None:
         for name, note in _TRAINING.items():
             commands.add_parser(name, help=note)
         return
+    from .pretraining import add_pretrain
     from .training import add_evaluate, add_train
 
+    add_pretrain(commands)
     add_train(commands)
     add_evaluate(commands)

@@ -15,7 +15,7 @@ from models.checkpoint.checkpoint import load_checkpoint
 from models.training.data import read_rows
 from models.training.evaluate import evaluate, store
 from models.training.produce import Files, produce, shown_command
-from models.training.recipe import Recipe, read_recipe
+from models.training.recipe import TABLES, Recipe, read_recipe
 
 _TRAIN = """\
 Train a classifier or a named-entity recogniser and put it into a weights folder that `gatescope serve` loads.
@@ -41,7 +41,13 @@ def add_train(commands: Any) -> None:
     files.add_argument("--train", type=Path, required=True, dest="train_file", metavar="FILE")
     files.add_argument("--dev", type=Path, required=True, dest="dev_file", metavar="FILE")
     files.add_argument(
-        "--extra", type=Path, dest="extra_file", metavar="FILE", help="more rows, read in --extra-epochs"
+        "--extra",
+        type=Path,
+        nargs="+",
+        default=(),
+        dest="extra_files",
+        metavar="FILE",
+        help="more rows, read in the first --extra-epochs epochs",
     )
     files.add_argument(
         "--vectors",
@@ -50,6 +56,7 @@ def add_train(commands: Any) -> None:
         metavar=("NPY", "FORMS"),
         help="static vectors: [row, dimension], and one form a line",
     )
+    files.add_argument("--start", type=Path, metavar="FILE", help="begin from what `gatescope pretrain` wrote")
     files.add_argument(
         "--out",
         type=Path,
@@ -71,6 +78,8 @@ def add_train(commands: Any) -> None:
     )
     choices = parser.add_argument_group("recipe")
     for name, field in Recipe.model_fields.items():
+        if name in TABLES:
+            continue
         default = "required" if field.is_required() else f"default: {field.default!r}"
         note = f"{field.description} ({default})" if field.description else default
         choices.add_argument(f"--{name.replace('_', '-')}", default=None, metavar="X", help=note.replace("%", "%%"))
@@ -94,19 +103,20 @@ def add_evaluate(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    given = {name: getattr(options, name) for name in Recipe.model_fields if getattr(options, name) is not None}
+    given = {name: value for name in Recipe.model_fields if (value := getattr(options, name, None)) is not None}
     recipe = read_recipe(options.recipe, given)
     state = options.state_dir / recipe.name / "state.safetensors"
     files = Files(
         options.train_file,
         options.dev_file,
         options.out,
-        options.extra_file,
+        tuple(options.extra_files),
         tuple(options.vectors) if options.vectors else None,
         state,
+        options.start,
     )
     command = shown_command(options.recipe, files, given)
-    checkpoint = produce(recipe, files, device(options.device), command, options.replace, _bar)
+    checkpoint = produce(recipe, files, device(options.device), command, options.replace, bar)
     state.unlink(missing_ok=True)
     figures = ", ".join(f"{k} {v:.4f}" for k, v in checkpoint.manifest.metrics.items())
     print(f"{options.out / recipe.name}: {figures}")
@@ -127,8 +137,8 @@ def device(setting: str) -> torch.device:
     return torch.device("cuda" if setting == "cuda" or (setting == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def _bar(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    bar: Iterable[Any] = tqdm(
+def bar(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    shown: Iterable[Any] = tqdm(
         items, desc=what, total=total, unit="batch", mininterval=0.5 if sys.stderr.isatty() else 30
     )
-    return bar
+    return shown

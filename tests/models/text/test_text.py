@@ -94,7 +94,8 @@ def test_tokens_are_a_sequence(tokenizer: str, text: str) -> None:
     assert tokens[-1] == every[-1]
     for n in range(len(every)):
         assert list(tokens[:n]) == every[:n]
-        assert list(tokens.only([m for m in range(len(every)) if m != n])) == every[:n] + every[n + 1 :]
+        left = tokens.only([m for m in range(len(every)) if m != n])
+        assert [token[:5] for token in left] == [token[:5] for token in every[:n] + every[n + 1 :]]
     with pytest.raises(IndexError):
         tokens[len(every)]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.errors import BadRow, TrainingError
 from models.network.spans import Span, to_spans
-from models.text.tokenizers import TOKENIZERS, characters, words
+from models.text.tokenizers import characters, words
 from models.training.corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
 
 
@@ -70,4 +70,3 @@ def test_a_token_inside_an_entity_carries_its_label() -> None:
     assert [(t.text, tag) for t, tag in zip(tokens, tags_of(row, tokens), strict=True)][2:5] == [
         ("O'Neil-Smith", "B-PER"), ("'s", "O"), ("U.S.", "B-LOC"),
     ]  # fmt: skip
-    assert set(TOKENIZERS) == {"characters", "words"}

@@ -1,0 +1,31 @@
+"""`gatescope pretrain`: a language model that `gatescope train --start` begins from."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from models.training.pretraining import Pretraining, pretrain
+from models.training.recipe import read_recipe_as
+
+from .training import bar, device
+
+
+def add_pretrain(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pretrain", help="train a language model to start from",
+        description="Learn to predict the next and the previous word of the texts; labels are not read.",
+    )  # fmt: skip
+    parser.add_argument("--recipe", type=Path, required=True, metavar="TOML")
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, metavar="FILE", help=".jsonl or two columns")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a killed run goes on from here")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.set_defaults(run=_pretrain)
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    recipe = read_recipe_as(Pretraining, options.recipe, {})
+    print(pretrain(recipe, options.texts, options.out, device(options.device), bar))
+    return 0
