@@ -86,11 +86,11 @@ class Augmenter:
     def row(self, row: Row, random: np.random.Generator) -> Row:
         noise, draw = self.noise, random.random
         if draw() < noise.lost_apostrophes:
-            row = self._apart(row, [Edit(m.start(), m.end(), m[1] or "") for m in _APOSTROPHE.finditer(row.text)])
+            row = without_apostrophes(row)
         if draw() < noise.joined:
-            row = self._apart(row, [Edit(m.start(), m.end(), "") for m in _BEFORE_MARK.finditer(row.text)])
+            row = _apart(row, [Edit(m.start(), m.end(), "") for m in _BEFORE_MARK.finditer(row.text)])
         if draw() < noise.ends and (end := _END.search(row.text)) and end.start():
-            row = self._apart(row, [Edit(end.start(), end.end(), str(random.choice(_ENDS)))])
+            row = _apart(row, [Edit(end.start(), end.end(), str(random.choice(_ENDS)))])
         if draw() < noise.put_in:
             for _ in range(int(random.integers(1, 4))):
                 row = self._put_in(row, random)
@@ -125,14 +125,24 @@ class Augmenter:
             return edited(row, [Edit(at, at + 1, "\n")])
         return _names(row, other, str(random.choice(["\n", "\n- ", "\n• ", "\n\n"])))
 
-    def _apart(self, row: Row, edits: Sequence[Edit]) -> Row:
-        """The row with those edits that no entity's edge forbids."""
-        if isinstance(row, TaggedText):
-            spans = row.entities
-            edits = [e for e in edits if not any(e.start < s.stop and s.start < e.end for s in spans)]
-            edits = [e for e in edits if e.put or not any(s.stop == e.start or s.start == e.end for s in spans)
-                     or not _glues(row.text, e)]  # fmt: skip
-        return edited(row, edits) if edits else row
+
+def without_apostrophes(row: Row) -> Row:
+    """``dont`` for ``do n't`` and for ``don't``, ``its`` for ``it 's``."""
+    return _apart(row, [Edit(m.start(), m.end(), m[1] or "") for m in _APOSTROPHE.finditer(row.text)])
+
+
+def _apart(row: Row, edits: Sequence[Edit]) -> Row:
+    """The row with those edits that neither cut an entity nor join one to a letter beside it."""
+    spans = row.entities if isinstance(row, TaggedText) else ()
+    kept = [e for e in edits if not any(_harms(row.text, e, span) for span in spans)]
+    return edited(row, kept) if kept else row
+
+
+def _harms(text: str, edit: Edit, span: Span) -> bool:
+    if edit.start < span.stop and span.start < edit.end:
+        return True
+    touches = span.stop == edit.start or span.start == edit.end
+    return touches and text[: edit.start][-1:].isalnum() and text[edit.end :][:1].isalnum()
 
 
 def nothings(count: int, random: np.random.Generator) -> list[str]:
@@ -150,12 +160,6 @@ def nothings(count: int, random: np.random.Generator) -> list[str]:
                 words.append("".join(chr(first + int(place)) for place in places))
         out.append(" ".join(words))
     return out
-
-
-def _glues(text: str, edit: Edit) -> bool:
-    """Would the edit join letters to letters?"""
-    left, right = text[: edit.start][-1:], text[edit.end :][:1]
-    return left.isalnum() and right.isalnum()
 
 
 def _capitals(row: Row, random: np.random.Generator) -> Row:

@@ -27,15 +27,18 @@ from .operating import add_operating
 from .terminal import check_words, prepare_streams
 
 log = logging.getLogger(__name__)
-_TRAINING = {"train": "train a model on your own data", "evaluate": "measure a model on labelled data",
+_TRAINING = {
+    "train": "train a model on your own data",
     "pretrain": "train a language model to start from",
+    "evaluate": "measure a model on labelled data",
+    "robustness": "measure a model on labelled data as people type them",
 }
 _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
 _GROUPS = {
     "run a server": ("serve", "settings"),
     "ask a server": ("list", "predict", "inspect"),
     "look inside": ("memory", "attribute", "faithfulness", "compare", "intervene", "top", "render"),
-    "make models": ("train", "evaluate"),
+    "make models": ("train", "pretrain", "evaluate", "robustness"),
 }
 
 
@@ -147,8 +150,10 @@ def _add_training(commands: Any, verb: str) -> None:
             commands.add_parser(name, help=note)
         return
     from .pretraining import add_pretrain
+    from .robustness import add_robustness
     from .training import add_evaluate, add_train
 
     add_pretrain(commands)
+    add_robustness(commands)
     add_train(commands)
     add_evaluate(commands)
