@@ -114,9 +114,10 @@ class _Run:
         total, done = 0.0, epoch * batches
         drawn = self._batches(np.random.default_rng((recipe.seed, epoch)))
         for batch in progress(drawn, batches, f"epoch {epoch + 1}/{recipe.epochs}"):
-            left = 1 - done / (recipe.epochs * batches)
+            steps = recipe.epochs * batches
+            warm, left = max(1, int(steps * recipe.warmup)), 1 - done / steps
             for group in self.optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * min(1.0, (done + 1) / 200, max(0.02, left))
+                group["lr"] = recipe.learning_rate * min(1.0, (done + 1) / warm, left)
             total, done = total + self._step(batch.to(self.device)), done + 1
         self.losses.append(round(total / batches, 4))
         log.info("epoch %d: loss %.4f", epoch + 1, self.losses[-1])

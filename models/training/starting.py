@@ -44,10 +44,11 @@ def start_from(path: Path, network: Network) -> int:
         kind = key.removeprefix("embedding.")
         if key.startswith(("head.", "crf.")):
             continue
-        if key not in tensors or tensors[key].shape[-1] != parameter.shape[-1]:
+        vocabulary = vocabularies.get(kind) if key.startswith("embedding.") else None  # type: ignore[call-overload]
+        compared = slice(0 if vocabulary is None else 1, None)  # a vocabulary's rows are its own
+        if key not in tensors or tensors[key].shape[compared] != parameter.shape[compared]:
             found = list(tensors[key].shape) if key in tensors else "no such tensor"
             raise TrainingError(f"{path}: {key} is {found}, the recipe's is {list(parameter.shape)}: they must agree")
-        vocabulary = vocabularies.get(kind) if key.startswith("embedding.") else None  # type: ignore[call-overload]
         if vocabulary is None:
             parameter.copy_(tensors[key])
             continue
