@@ -111,7 +111,8 @@ def test_a_gap_says_what_stands_before_a_token(between: str) -> None:
     assert Feature("gap", GAP_ROWS, 2).ids(tokens)[:, 0].tolist() == [t.gap for t in tokens]
 
 
-def test_without_a_token_the_next_begins_its_line() -> None:
-    tokens = mixed("a\n\nb c")
-    assert [t.gap for t in tokens.without(1)] == [EMPTY_LINE, EMPTY_LINE]
-    assert [t.gap for t in tokens.without(2)] == [EMPTY_LINE, EMPTY_LINE]
+def test_where_tokens_are_left_out_the_next_begins_their_line() -> None:
+    tokens = mixed("a\n\nb c d")
+    assert [t.gap for t in tokens.only([0, 2, 3])] == [EMPTY_LINE, EMPTY_LINE, BLANK]
+    assert [t.gap for t in tokens.only([1, 3])] == [EMPTY_LINE, BLANK]
+    assert [t.gap for t in tokens.only([3])] == [EMPTY_LINE]
