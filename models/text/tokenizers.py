@@ -114,8 +114,8 @@ class _Reading:
     def tokens(self, text: str) -> Tokens:
         starts, ends, forms, spellings = [], [], [], []
         for match in self.pattern.finditer(text):
-            start, kind = match.start(), match.lastgroup
-            for piece in (match[0],) if kind else self._without_clitics(match[0]):
+            word, start, kind = match[0], match.start(), match.lastgroup
+            for piece in (word,) if kind or len(word) < 3 else self._without_clitics(word):
                 form, spelling = self.fold(piece, kind)
                 kind = "clitic"
                 starts.append(start)
@@ -130,7 +130,7 @@ class _Reading:
     def _without_clitics(self, word: str) -> list[str]:
         """``can't've`` -> ``ca``, ``n't``, ``'ve``"""
         clitics: list[str] = []
-        while len(word) > 2 and (found := self.clitic.search(word)) and found.start() > 0:
+        while (found := self.clitic.search(word)) and found.start() > 0:
             clitics.append(found[0])
             word = word[: found.start()]
         return [word, *reversed(clitics)]
@@ -138,10 +138,12 @@ class _Reading:
 
 def _gaps(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     """What stands before each token: `JOINED`, `BLANK`, `LINE_BREAK` or `EMPTY_LINE`."""
-    gaps = [EMPTY_LINE][: len(starts)]
-    for end, start in zip(ends, starts[1:], strict=False):
-        breaks = len(_LINE_BREAK.findall(text, end, start)) if text[end:start] not in ("", " ", "\u3000") else 0
-        gaps.append((BLANK, LINE_BREAK, EMPTY_LINE)[min(breaks, 2)] if start > end else JOINED)
+    gaps = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))][: len(starts)]
+    for t in range(1, len(starts)):
+        end, start = ends[t - 1], starts[t]
+        if start > end:
+            breaks = len(_LINE_BREAK.findall(text, end, start)) if text[end:start] not in (" ", "\u3000") else 0
+            gaps[t] = (BLANK, LINE_BREAK, EMPTY_LINE)[min(breaks, 2)]
     return gaps
 
 
