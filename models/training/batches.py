@@ -61,14 +61,13 @@ def collate(examples: Sequence[Example]) -> Batch:
         targets = torch.zeros(len(examples), int(lengths.max()), dtype=torch.int64)
         for row, example in zip(targets, examples, strict=True):
             row[: len(example)] = torch.from_numpy(example.target)
-    offsets = [e.offset for e in examples]
     return Batch(
         batch_ids([e.ids for e in examples]),
         lengths,
         targets,
         _allowed(examples, targets),
         _masks([e.barred for e in examples], lengths),
-        torch.from_numpy(np.stack([o for o in offsets if o is not None])) if None not in offsets else None,
+        _offsets(examples),
     )
 
 
@@ -82,6 +81,14 @@ def _masks(masks: Sequence[NDArray[np.bool_] | None], lengths: Tensor) -> Tensor
         if mask is not None:
             row[: len(mask)] = torch.from_numpy(mask)
     return out
+
+
+def _offsets(examples: Sequence[Example]) -> Tensor | None:
+    """Offsets [batch, label], zero where a text has none."""
+    given = next((e.offset for e in examples if e.offset is not None), None)
+    if given is None:
+        return None
+    return torch.from_numpy(np.stack([np.zeros_like(given) if e.offset is None else e.offset for e in examples]))
 
 
 def _allowed(examples: Sequence[Example], targets: Tensor) -> Tensor | None:

@@ -83,7 +83,7 @@ class Corpus:
             found = encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.longest)
             if part.source.without:
                 found = [replace(e, allowed=_allowed(e, self.labels, part.source.without)) for e in found]
-            if recipe.adjust_priors:
+            if recipe.adjust_priors and not part.source.neutral:
                 offset = self._offset(part)
                 found = [replace(e, offset=offset) for e in found]
             out += found

@@ -98,3 +98,10 @@ def test_a_file_that_shifts_the_priors_has_them_taken_off_its_logits(tmp_path: P
     assert offsets[-1] is not None
     assert offsets[0].tolist() == pytest.approx([0, 0])
     assert offsets[-1].tolist() == pytest.approx([np.log((2 / 18) / (7 / 10)), np.log((16 / 18) / (3 / 10))], abs=1e-6)
+    neutral = labelled(tmp_path, {"a": 1}, adjust_priors=True, files={"extra.jsonl": Source(neutral=True)})
+    examples = neutral.examples(0, np.random.default_rng(1))
+    assert examples[-1].offset is None
+    offsets = collate(examples[-2:]).offsets
+    assert offsets is not None
+    assert offsets.tolist() == [[0, 0], [0, 0]]
+    assert collate(examples[-1:]).offsets is None
