@@ -27,13 +27,15 @@ _PUT_IN = (
     ("!!!", "??", "...", "?!", "----", "***", "====", ":)", "……"),
 )
 _PAIRS = (
-    ("“", "”"), ("'", "'"), ("(", ")"), ("[", "]"), ("*", "*"), ("**", "**"), ("<p>", "</p>"), ("<b>", "</b>"),
-    ("• ", " …"), ("- ", ""), ("> ", ""), ("· ", ""), ("\ufeff", ""), ("", " 😀"), ("", " …"), ("1. ", ""), ("_", "_"),
-)  # fmt: skip
-_SCRIPTS = (  # first code point and how many: what few texts of a corpus are written in
-    (0x61, 26), (0x41, 26), (0x30, 10), (0x430, 32), (0x627, 28), (0x3041, 80), (0xAC00, 2000), (0x3B1, 24),
-    (0x5D0, 27), (0x905, 50), (0xE01, 40), (0x6000, 15000),
-)  # fmt: skip
+    *(("“", "”"), ("'", "'"), ("(", ")"), ("[", "]"), ("*", "*"), ("**", "**"), ("_", "_")),
+    *(("<p>", "</p>"), ("<b>", "</b>"), ("• ", " …"), ("- ", ""), ("> ", ""), ("· ", ""), ("1. ", "")),
+    *(("\ufeff", ""), ("", " 😀"), ("", " …")),
+)
+_SCRIPTS = (  # first code point and how many: letters in which few texts of a corpus are written
+    *((0x61, 26), (0x41, 26), (0x30, 10), (0x430, 32), (0x3B1, 24)),  # Latin, digits, Cyrillic, Greek
+    *((0x627, 28), (0x5D0, 27), (0x905, 50), (0xE01, 40)),  # Arabic, Hebrew, Devanagari, Thai
+    *((0x3041, 80), (0xAC00, 2000), (0x6000, 15000)),  # Hiragana, Hangul, Chinese at random
+)
 _ENDS = ("!", "!!", "!!!!", "?!", "...", "", " 😀", " 👍", ".", "。", "！！！", "~")
 _END = regex.compile(r"\s*[.!?。！？]+\s*$")
 _APOSTROPHE = regex.compile(r"(?<=\p{L}) ?(n)['’](?=t\b)|(?<=\p{L}) ?['’](?=(?:s|m|d|re|ve|ll)\b)", regex.IGNORECASE)
@@ -179,11 +181,14 @@ def _joined(row: TaggedText, other: TaggedText, between: str) -> TaggedText:
 
 def _names(row: TaggedText, other: TaggedText, between: str) -> TaggedText:
     """The entities of two rows as a list, one a line, after what stands before the first."""
-    parts = [replace(r, text=r.text[e.start : e.stop], entities=(Span(e.label, 0, e.stop - e.start),))
-             for r in (row, other) for e in r.entities]  # fmt: skip
+    parts = [_name(source, entity) for source in (row, other) for entity in source.entities]
     if len(parts) < 2:
         return row
     out = parts[0]
     for part in parts[1:]:
         out = _joined(out, part, between)
     return out
+
+
+def _name(row: TaggedText, entity: Span) -> TaggedText:
+    return TaggedText(row.text[entity.start : entity.stop], (Span(entity.label, 0, entity.stop - entity.start),))

@@ -72,13 +72,24 @@ def produce(
 
 def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Checkpoint:
     manifest = Manifest(
-        name=recipe.name, task=recipe.task, cell=recipe.cell, language=recipe.language, description=recipe.description,
-        tokenizer=recipe.tokenizer, features=tuple(map(_entry, corpus.features)), layers=recipe.layers,
-        directions=recipe.directions, units=recipe.units, reads=recipe.reads, license=recipe.license,
+        name=recipe.name,
+        task=recipe.task,
+        cell=recipe.cell,
+        language=recipe.language,
+        description=recipe.description,
+        tokenizer=recipe.tokenizer,
+        features=tuple(map(_entry, corpus.features)),
+        layers=recipe.layers,
+        directions=recipe.directions,
+        units=recipe.units,
+        reads=recipe.reads,
+        license=recipe.license,
         training_data=recipe.training_data,
-        label_names=recipe.label_names, metrics={}, sha256={},
+        label_names=recipe.label_names,
+        metrics={},
+        sha256={},
         temperature=temperature(trained.dev) if trained.dev.logits is not None else 1.0,
-    )  # fmt: skip
+    )
     return save_checkpoint(folder, Checkpoint(manifest, trained.network, corpus.labels))
 
 
@@ -100,8 +111,10 @@ def shown_command(recipe_file: Path | None, files: Files, options: dict[str, Any
         words.append(f"--recipe {_short(recipe_file)}")
     words += [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
     named: Sequence[tuple[str, Sequence[Path]]] = (
-        ("train", [files.train]), ("dev", [files.dev]), ("extra", files.extra)
-    )  # fmt: skip
+        ("train", [files.train]),
+        ("dev", [files.dev]),
+        ("extra", files.extra),
+    )
     words += [f"--{key} {' '.join(map(_short, paths))}" for key, paths in named if paths]
     if files.start:
         words.append(f"--start {_short(files.start)}")

@@ -214,8 +214,8 @@ class Trainer:
         if self.state is None or not self.state.exists():
             return
         notes = read_notes(self.state)
-        found, mine = notes["recipe"], json.loads(json.dumps(self.recipe.model_dump()))
-        if changed := sorted(k for k in found.keys() | mine.keys() if found.get(k) != mine.get(k)):
+        found, wanted = notes["recipe"], json.loads(json.dumps(self.recipe.model_dump()))
+        if changed := sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k)):
             raise TrainingError(
                 f"{self.state} belongs to another recipe ({', '.join(changed)} differ): go on with that one, or "
                 "remove the file to start anew"

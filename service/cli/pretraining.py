@@ -14,9 +14,10 @@ from .training import bar, device
 
 def add_pretrain(commands: Any) -> None:
     parser = commands.add_parser(
-        "pretrain", help="train a language model to start from",
+        "pretrain",
+        help="train a language model to start from",
         description="Learn to predict the next and the previous word of the texts; labels are not read.",
-    )  # fmt: skip
+    )
     parser.add_argument("--recipe", type=Path, required=True, metavar="TOML")
     parser.add_argument("--texts", type=Path, nargs="+", required=True, metavar="FILE", help=".jsonl or two columns")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a killed run goes on from here")

@@ -9,8 +9,34 @@ from models.text.folding import fold
 from models.text.tokenizers import KIND_FORMS, LONGEST_TOKEN, mixed
 from models.text.tokens import BLANK, EMPTY_LINE, JOINED, LINE_BREAK
 
-PIECES = ["don't", "“quoted”", "http://t.co/a1?b=c,", "@some_one", "#London", "<br />", "👍🏽", "!!!", "北京", "Ｌｉｌｙ", "3.5", "\u200b",
-          " ", "\n\n", "…", "——", "a@b.com", "&amp;", "x" * 70, "O'Brien", "e\u0301", "-LRB-", "\ud800", "wont", "😀😀", "·"]  # fmt: skip
+PIECES = [
+    "don't",
+    "“quoted”",
+    "http://t.co/a1?b=c,",
+    "@some_one",
+    "#London",
+    "<br />",
+    "👍🏽",
+    "!!!",
+    "北京",
+    "Ｌｉｌｙ",
+    "3.5",
+    "\u200b",
+    " ",
+    "\n\n",
+    "…",
+    "——",
+    "a@b.com",
+    "&amp;",
+    "x" * 70,
+    "O'Brien",
+    "e\u0301",
+    "-LRB-",
+    "\ud800",
+    "wont",
+    "😀😀",
+    "·",
+]
 TEXT = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=60)
 
 

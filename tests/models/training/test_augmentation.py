@@ -16,7 +16,10 @@ SENTENCES = {
     "en": "Mr. Smith does n't live in New York ; it 's Mary 's flat , I think .",
     "zh": "昨天王明从北京去了上海市，真好！",
 }
-NAMES = {"en": [("PER", "Smith"), ("LOC", "New York"), ("PER", "Mary")], "zh": [("PER", "王明"), ("LOC", "北京"), ("LOC", "上海市")]}  # fmt: skip
+NAMES = {
+    "en": [("PER", "Smith"), ("LOC", "New York"), ("PER", "Mary")],
+    "zh": [("PER", "王明"), ("LOC", "北京"), ("LOC", "上海市")],
+}
 RATES = st.sampled_from([0.0, 0.5, 0.99])
 NOISE = st.builds(Noise, **dict.fromkeys(set(Noise.model_fields) - {"nothing"}, RATES))
 

@@ -15,8 +15,16 @@ from models.training.data import Corpus, prepare
 from models.training.recipe import Noise, Recipe, Source
 from models.training.train import Trainer
 
-NER: dict[str, Any] = {"name": "m", "task": "token-classification", "language": "en", "units": 4, "token_dimension": 4,
-                       "token_min_count": 1, "extra_epochs": 3, "epochs": 3}  # fmt: skip
+NER: dict[str, Any] = {
+    "name": "m",
+    "task": "token-classification",
+    "language": "en",
+    "units": 4,
+    "token_dimension": 4,
+    "token_min_count": 1,
+    "extra_epochs": 3,
+    "epochs": 3,
+}
 NEWS = "Anna B-PER\nlives O\nin O\nRome B-LOC\n\nCup B-MISC\nwon O\n\n"
 WEB = "Tom B-PER\nlikes O\nJazz O\n\nParis B-LOC\n\nok O\n\nyes O\n\n"
 
@@ -63,8 +71,10 @@ def test_where_a_kind_was_not_annotated_o_may_be_of_it(tmp_path: Path) -> None:
     tom, anna = corpus.examples(0, np.random.default_rng(1))[2], corpus.examples(0, np.random.default_rng(1))[0]
     assert tom.allowed is not None
     assert [{tags[k] for k in np.flatnonzero(row)} for row in tom.allowed] == [
-        {"B-PER"}, {"O", "B-MISC", "I-MISC"}, {"O", "B-MISC", "I-MISC"},
-    ]  # fmt: skip
+        {"B-PER"},
+        {"O", "B-MISC", "I-MISC"},
+        {"O", "B-MISC", "I-MISC"},
+    ]
     batch = collate([tom, anna])
     assert batch.allowed is not None
     assert batch.allowed[1].sum(1).tolist() == [1, 1, 1, 1]

@@ -16,8 +16,18 @@ from models.training.starting import START, start_from
 from models.training.train import Trainer
 
 CPU = torch.device("cpu")
-SIZES: dict[str, Any] = {"name": "m", "task": "token-classification", "language": "en", "units": 16, "bidirectional": True,
-                         "token_dimension": 8, "token_min_count": 1, "subword_dimension": 4, "subword_rows": 64, "gap_dimension": 2}  # fmt: skip
+SIZES: dict[str, Any] = {
+    "name": "m",
+    "task": "token-classification",
+    "language": "en",
+    "units": 16,
+    "bidirectional": True,
+    "token_dimension": 8,
+    "token_min_count": 1,
+    "subword_dimension": 4,
+    "subword_rows": 64,
+    "gap_dimension": 2,
+}
 READ = Pretraining(
     **SIZES, epochs=12, batch_size=8, learning_rate=0.02, negatives=8, unknown_rate=0.0, input_dropout=0.0
 )
