@@ -12,7 +12,15 @@ from models.text.tokenizers import OUTSIDE, mixed, words
 from ...oracles import all_paths
 
 TAGS = bio_tags(("LOC", "PER"))
-TEXTS = ["Anna 😀 Smith\n\nTom", "\ufeffAnna", "see http://a.b ok", "Anna\nTom\n \nMay", "no limits here"]
+TEXTS = [
+    "Anna 😀 Smith\n\nTom",
+    "\ufeffAnna",
+    "see http://a.b ok",
+    "Anna\nTom\n \nMay",
+    "no limits here",
+    "( Tom ) ... @ x",
+    "“Anna” !!",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -34,6 +42,9 @@ def allowed(path: tuple[int, ...], text: str) -> bool:
     crosses = any(
         "\n\n" in text[tokens[s.start].start : tokens[s.stop - 1].end].replace(" ", "") for s in to_spans(names)
     )
+    starts = (tokens[s.start].spelling for s in to_spans(names))
+    if any(start != "@" and not any(c.isalnum() for c in start) for start in starts):
+        return False
     return not crosses and all(tag == "O" for tag, token in zip(names, tokens, strict=True) if token.form in OUTSIDE)
 
 
@@ -47,6 +58,8 @@ def test_training_tags_are_possible() -> None:
     tokens = mixed("Anna 😀 Smith\n\nTom")
     tags = possible(["B-PER", "I-PER", "I-PER", "I-PER"], tokens)
     assert tags == ["B-PER", "O", "B-PER", "B-PER"]
+    assert possible(["B-PER", "I-PER", "I-PER", "O"], mixed("( Tom ) .")) == ["O", "B-PER", "I-PER", "O"]
+    assert possible(["B-PER", "I-PER"], words("( Tom")) == ["B-PER", "I-PER"]
     mask = barred(tokens, TAGS)
     assert mask is not None
     assert not np.any([mask[t, TAGS.index(tag)] for t, tag in enumerate(tags)])
