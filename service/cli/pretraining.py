@@ -17,6 +17,7 @@ def add_pretrain(commands: Any) -> None:
         "pretrain",
         help="train a language model to start from",
         description="Learn to predict the next and the previous word of the texts; labels are not read.",
+        epilog="example:\n  gatescope pretrain --recipe recipes/en-language-model.toml --texts a.jsonl --out lm",
     )
     parser.add_argument("--recipe", type=Path, required=True, metavar="TOML")
     parser.add_argument("--texts", type=Path, nargs="+", required=True, metavar="FILE", help=".jsonl or two columns")

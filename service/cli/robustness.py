@@ -14,7 +14,11 @@ from .training import device
 
 
 def add_robustness(commands: Any) -> None:
-    parser = commands.add_parser("robustness", help="measure a model on labelled data as people type them")
+    parser = commands.add_parser(
+        "robustness",
+        help="measure a model on labelled data as people type them",
+        epilog="example:\n  gatescope robustness weights/en-ner-bilstm dev.bio",
+    )
     parser.add_argument("model", type=Path, metavar="WEIGHTS_FOLDER")
     parser.add_argument("data", type=Path, metavar="FILE", help="rows as for `gatescope train`")
     parser.add_argument(
