@@ -32,7 +32,7 @@ _PAIRS = (
     *(("\ufeff", ""), ("", " 😀"), ("", " …")),
 )
 _SCRIPTS = (  # first code point and how many: letters in which few texts of a corpus are written
-    *((0x61, 26), (0x41, 26), (0x30, 10), (0x430, 32), (0x3B1, 24)),  # Latin, digits, Cyrillic, Greek
+    *((0x61, 26), (0x61, 26), (0x41, 26), (0x30, 10), (0x430, 32), (0x3B1, 24)),  # Latin, digits, Cyrillic, Greek
     *((0x627, 28), (0x5D0, 27), (0x905, 50), (0xE01, 40)),  # Arabic, Hebrew, Devanagari, Thai
     *((0x3041, 80), (0xAC00, 2000), (0x6000, 15000)),  # Hiragana, Hangul, Chinese at random
 )
