@@ -99,6 +99,9 @@ class Recipe(BaseModel):
     noise: Noise = Noise()
     files: dict[str, Source] = Field({}, description="by file name or folder/file name: weight, and what it lacks")
     label_names: dict[str, str] = Field({}, description="what labels are called in the model's language")
+    outside_bias: Annotated[float, Field(ge=-5, le=5)] = Field(
+        0.0, description="taggers: added to the emission of O after training; above 0 entities are fewer and surer"
+    )
     adjust_priors: bool = Field(
         False, description="classifiers: take the frequencies of a file's labels off the logits"
     )

@@ -114,6 +114,9 @@ class Trainer:
             log.info("epoch %d: loss %.4f, dev %.4f", epoch + 1, loss, dev)
             self._save()
         self.network.load_state_dict(self.best)
+        if isinstance(self.network, Tagger):
+            with torch.no_grad():
+                self.network.head.bias[0] += self.recipe.outside_bias
         self.network.eval()
         return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 

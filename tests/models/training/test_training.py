@@ -82,6 +82,18 @@ def test_a_tagger_learns(tagged: Path, tmp_path: Path) -> None:
     assert checkpoint.labels == ("LOC", "PER")
 
 
+def test_a_bias_towards_o_makes_entities_fewer(tagged: Path) -> None:
+    found = []
+    for bias in (0.0, 0.5, 5.0):
+        recipe = Recipe(**{**SMALL, "task": "token-classification", "epochs": 2, "outside_bias": bias})
+        trainer = Trainer(recipe, prepare(recipe, tagged, tagged), CPU)
+        paths = trainer.run().dev.paths
+        found.append((float(trainer.network.head.bias.detach()[0]), sum(int((path > 0).sum()) for path in paths)))
+    assert found[1][0] - found[0][0] == pytest.approx(0.5)
+    assert found[0][1] >= found[1][1] >= found[2][1]
+    assert found[2][1] < found[0][1]
+
+
 class Killed(Exception):
     pass
 
