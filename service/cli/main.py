@@ -27,13 +27,17 @@ from .operating import add_operating
 from .terminal import check_words, prepare_streams
 
 log = logging.getLogger(__name__)
-_TRAINING = {"train": "train a model on your own data", "evaluate": "measure a model on labelled data"}
+_LOCAL = {
+    "train": "train a model on your own data",
+    "evaluate": "measure a model on labelled data",
+    "faithfulness": "which attribution method finds the tokens that matter",
+}
 _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
 _GROUPS = {
     "run a server": ("serve", "settings"),
     "ask a server": ("list", "predict", "inspect"),
-    "look inside": ("memory", "attribute", "faithfulness", "compare", "intervene", "top", "render"),
-    "make models": ("train", "evaluate"),
+    "look inside": ("memory", "attribute", "compare", "intervene", "top", "render"),
+    "make models": ("train", "evaluate", "faithfulness"),
 }
 
 
@@ -134,17 +138,19 @@ def _parser(verb: str) -> _Overview:
     add_asking(parser.verbs)
     add_analyses(parser.verbs)
     add_changing(parser.verbs)
-    _add_training(parser.verbs, verb)
+    _add_local(parser.verbs, verb)
     return parser
 
 
-def _add_training(commands: Any, verb: str) -> None:
+def _add_local(commands: Any, verb: str) -> None:
     """The verbs that need torch: it takes seconds to import, and only they pay for it."""
-    if verb not in _TRAINING:
-        for name, note in _TRAINING.items():
+    if verb not in _LOCAL:
+        for name, note in _LOCAL.items():
             commands.add_parser(name, help=note)
         return
+    from .faithfulness import add_faithfulness
     from .training import add_evaluate, add_train
 
     add_train(commands)
     add_evaluate(commands)
+    add_faithfulness(commands)
