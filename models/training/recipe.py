@@ -1,6 +1,8 @@
 """Every choice of a training run, with its bounds: what `train` takes as options or as a TOML file."""
 
+import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +13,8 @@ from ..errors import RecipeError
 from ..network.network import Reads, Task
 from ..recurrence.cells import Cell
 from ..recurrence.layer import Direction
+from .readers import Layout
+from .schemes import TagScheme
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Rows = Annotated[int, Field(ge=16, le=2_000_000)]
@@ -32,6 +36,15 @@ class Recipe(BaseModel):
     license: str = Field("not stated", description="terms of the weights, which follow those of the data")
     training_data: str = Field("not stated", description="where the data come from, for the card")
     limits: str = Field("", description="what the model should not be used for, for the card")
+
+    text_column: str = Field("text", description="JSON key, CSV or TSV header or column number of the text")
+    label_column: str = Field("label", description="JSON key, CSV or TSV header or column number of the label")
+    tag_column: Annotated[int, Field(ge=2, le=4)] | None = Field(
+        None, description="number of the CoNLL column with the tags; left out, it is the last"
+    )
+    tag_scheme: TagScheme = Field(
+        "auto", description="of the tags; auto tells bioes (bmes, bilou) from the rest, and reads bio and iob1 alike"
+    )
 
     token_dimension: Annotated[int, Field(ge=1, le=1024)] = 128
     token_min_count: Annotated[int, Field(ge=1)] = 2
@@ -61,6 +74,7 @@ class Recipe(BaseModel):
     layer_dropout: Rate = 0.3
     head_dropout: Rate = 0.3
     label_smoothing: Rate = 0.0
+    balance: bool = Field(False, description="weigh each class of a classifier alike, however many rows it has")
     longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
     seed: Annotated[int, Field(ge=0)] = 1
@@ -69,9 +83,15 @@ class Recipe(BaseModel):
     def _fits(self) -> "Recipe":
         if self.task == "token-classification" and self.reads != "last_state":
             raise ValueError("reads is for classifiers: a tagger reads each step's state")
+        if self.task == "token-classification" and self.balance:
+            raise ValueError("balance is for classifiers: the loss of a tagger is one of whole sentences")
         if self.extra_epochs > self.epochs:
             raise ValueError(f"extra_epochs is {self.extra_epochs}, epochs {self.epochs}: it cannot be more")
         return self
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.text_column, self.label_column, self.tag_column, self.tag_scheme)
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -97,6 +117,17 @@ def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "recipe"
-        raise RecipeError(f"{field}: {first['msg']}, found {first.get('input')!r}") from error
+        raise RecipeError("; ".join(map(_problem, error.errors(include_url=False)))) from error
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """What pydantic found wrong with one field, as a part of a sentence."""
+    field = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{field} is missing: give --{field.replace('_', '-')}, or {field} in the recipe's file"
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, Recipe.model_fields, 1)
+        return f"{field} is not a choice of a recipe" + (f": did you mean {near[0]}?" if near else "")
+    if not field:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return f"{field}: {error['msg']}, found {error['input']!r}"

@@ -85,12 +85,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(labelled: Path, tmp_path: Path
 
     with pytest.raises(Killed):
         trained(recipe, labelled, state, kill_in_the_third_epoch)
+    with pytest.raises(TrainingError, match="units"):
+        trained(recipe.model_copy(update={"units": 9}), labelled, state)
     resumed = trained(recipe, labelled, state)
     assert resumed.curve == whole.curve
     for (name, a), b in zip(whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    with pytest.raises(TrainingError, match="units"):
-        trained(recipe.model_copy(update={"units": 9}), labelled, state)
 
 
 def test_training_stops_when_dev_no_longer_rises(labelled: Path) -> None:
