@@ -25,14 +25,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="of the model, and of its folder")
-    task: Task
+    task: Task = Field(description="a label for each text, or entities in it")
     language: Literal["zh", "en"] = Field(description="zh is read by character, en by word")
-    cell: Cell = "lstm"
-    units: Annotated[int, Field(ge=1, le=2048)] = 128
-    layers: Annotated[int, Field(ge=1, le=8)] = 1
-    bidirectional: bool = False
+    cell: Cell = Field("lstm", description="of the recurrence")
+    units: Annotated[int, Field(ge=1, le=2048)] = Field(128, description="of each layer and direction")
+    layers: Annotated[int, Field(ge=1, le=8)] = Field(1, description="one above the other")
+    bidirectional: bool = Field(False, description="read each text from its end as well")
     reads: Reads = Field("last_state", description="what a classifier's head reads: last_state, or mean_max over all")
-    description: str = ""
+    description: str = Field("", description="one sentence about the model")
     license: str = Field("not stated", description="terms of the weights, which follow those of the data")
     training_data: str = Field("not stated", description="where the data come from, for the card")
     limits: str = Field("", description="what the model should not be used for, for the card")
@@ -46,9 +46,9 @@ class Recipe(BaseModel):
         "auto", description="of the tags; auto tells bioes (bmes, bilou) from the rest, and reads bio and iob1 alike"
     )
 
-    token_dimension: Annotated[int, Field(ge=1, le=1024)] = 128
-    token_min_count: Annotated[int, Field(ge=1)] = 2
-    token_rows: Rows = 40_000
+    token_dimension: Annotated[int, Field(ge=1, le=1024)] = Field(128, description="of a character's or word's row")
+    token_min_count: Annotated[int, Field(ge=1)] = Field(2, description="times that a token with a row is seen")
+    token_rows: Rows = Field(40_000, description="tokens with a row of their own, at most")
     bigram_dimension: Dimension = 0
     bigram_min_count: Annotated[int, Field(ge=1)] = 2
     bigram_rows: Rows = 40_000
@@ -60,24 +60,24 @@ class Recipe(BaseModel):
     shape_rows: Rows = 512
     freeze_vectors: bool = Field(False, description="leave rows that came from static vectors as they are")
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    epochs: Annotated[int, Field(ge=1, le=1000)] = Field(8, description="times that the training rows are read")
     extra_epochs: Annotated[int, Field(ge=0)] = Field(0, description="epochs in which the extra rows are read as well")
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="texts of one step")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-3, description="of AdamW, at its highest")
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.01, description="of AdamW")
     warmup: Rate = Field(0.05, description="share of the steps in which the learning rate rises")
     patience: Annotated[int, Field(ge=1)] = Field(4, description="epochs without a better dev figure before stopping")
-    gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    gradient_clip: Annotated[float, Field(gt=0)] = Field(5.0, description="largest norm of a step's gradient")
     average: Rate = Field(0.998, description="decay of the running mean of the weights, which is what is kept")
     unknown_rate: Rate = Field(0.1, description="share of token and bigram ids read as unknown")
-    input_dropout: Rate = 0.3
-    layer_dropout: Rate = 0.3
-    head_dropout: Rate = 0.3
-    label_smoothing: Rate = 0.0
+    input_dropout: Rate = Field(0.3, description="share of the inputs' numbers that are dropped")
+    layer_dropout: Rate = Field(0.3, description="the same between layers")
+    head_dropout: Rate = Field(0.3, description="the same before the head")
+    label_smoothing: Rate = Field(0.0, description="share of the target that is spread over all labels")
     balance: bool = Field(False, description="weigh each class of a classifier alike, however many rows it has")
     longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0)] = Field(1, description="the same seed and recipe train the same model")
 
     @model_validator(mode="after")
     def _fits(self) -> "Recipe":

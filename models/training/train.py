@@ -24,7 +24,8 @@ from ..text.features import Feature
 from . import resuming
 from .batches import Batch, Example, hide_ids, shuffled
 from .data import Corpus, static_vectors
-from .metrics import Predicted, predict_examples, summary
+from .metrics import summary
+from .predicted import Predicted, predict_examples
 from .recipe import Recipe
 from .state import load_state, read_notes, save_state
 

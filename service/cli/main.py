@@ -96,6 +96,7 @@ def _run(words: list[str]) -> int:
         options = parser.parse_args(words)
     except SystemExit as printed:  # --help and --version
         return int(printed.code or 0)
+    options.typed = words
     status: int = options.run(options)
     return status
 
@@ -144,7 +145,8 @@ def _add_training(commands: Any, verb: str) -> None:
         for name, note in _TRAINING.items():
             commands.add_parser(name, help=note)
         return
-    from .training import add_evaluate, add_train
+    from .evaluation import add_evaluate
+    from .training import add_train
 
     add_train(commands)
     add_evaluate(commands)

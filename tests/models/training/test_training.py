@@ -11,8 +11,10 @@ import torch
 
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
+from models.training.calibration import temperature
 from models.training.data import prepare, static_vectors
-from models.training.metrics import Predicted, accuracy, by_length, differing, f1, macro_f1, temperature
+from models.training.metrics import accuracy, by_length, differing, f1, macro_f1
+from models.training.predicted import Predicted
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
