@@ -21,10 +21,15 @@ def differing(one: Predicted, other: Predicted) -> int:
     return sum(not np.array_equal(a, b) for a, b in zip(one.paths, other.paths, strict=True))
 
 
-def summary(runner: Runner, labels: Sequence[str], examples: Sequence[Example]) -> float:
-    """The one figure that early stopping watches: accuracy, or F1 over entities."""
+def summary(runner: Runner, labels: Sequence[str], examples: Sequence[Example], balance: bool = False) -> float:
+    """The one figure that early stopping watches: F1 over entities, or accuracy, or with `balance` macro F1.
+
+    Accuracy would choose the epoch in which a rare class is least often predicted.
+    """
     predicted = predict_examples(runner, examples)
-    return accuracy(predicted) if predicted.logits is not None else f1(predicted, labels)
+    if predicted.logits is None:
+        return f1(predicted, labels)
+    return macro_f1(predicted, labels) if balance else accuracy(predicted)
 
 
 def accuracy(predicted: Predicted) -> float:

@@ -61,7 +61,7 @@ def produce(
     evaluation = evaluate(measure(saved, rows, torch.device("cpu")))
     saved = save_checkpoint(aside, _with(saved, metrics=evaluation.metrics))
     store(aside, evaluation, "/".join(files.dev.parts[-2:]))
-    draw_curve(aside / CURVE, trained.curve, "accuracy" if recipe.task == "text-classification" else "F1")
+    draw_curve(aside / CURVE, trained.curve, _figure(recipe))
     draw_confusion(aside / CONFUSION, evaluation.confusion)
     write_card(aside / CARD, saved, evaluation, command, recipe.limits)
     shutil.rmtree(folder, ignore_errors=True)
@@ -89,6 +89,13 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
         temperature=temperature(trained.dev) if trained.dev.logits is not None else 1.0,
     )
     return save_checkpoint(folder, Checkpoint(manifest, trained.network, corpus.labels))
+
+
+def _figure(recipe: Recipe) -> str:
+    """What the learning curve shows of dev."""
+    if recipe.task == "token-classification":
+        return "F1"
+    return "macro F1" if recipe.balance else "accuracy"
 
 
 def _entry(feature: Feature) -> FeatureEntry:

@@ -74,7 +74,7 @@ class Recipe(BaseModel):
     layer_dropout: Rate = Field(0.3, description="the same between layers")
     head_dropout: Rate = Field(0.3, description="the same before the head")
     label_smoothing: Rate = Field(0.0, description="share of the target that is spread over all labels")
-    balance: bool = Field(False, description="weigh each class of a classifier alike, however many rows it has")
+    balance: bool = Field(False, description="weigh each class of a classifier alike, and choose the epoch by macro F1")
     longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
     seed: Annotated[int, Field(ge=0)] = Field(1, description="the same seed and recipe train the same model")

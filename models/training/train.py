@@ -102,7 +102,7 @@ class Trainer:
             epoch = len(self.curve)
             loss = self._epoch(epoch, progress)
             with self._averaged():
-                dev = summary(self.runner, self.corpus.labels, self.corpus.dev)
+                dev = summary(self.runner, self.corpus.labels, self.corpus.dev, self.recipe.balance)
             if not self.curve or dev > max(row.dev for row in self.curve):
                 self.best = {k: v.clone() for k, v in self.average.items()}
             self.curve.append(Epoch(epoch, loss, dev))
