@@ -20,13 +20,12 @@ def device(setting: str) -> torch.device:
 
 
 def writable_folder(path: Path, option: str) -> None:
-    """Make the folder if it is not there, and try to write into it.
+    """Try to write into the folder, or where it is not there into the nearest one above; nothing is left behind.
 
     Raises: OptionError.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
+        with tempfile.TemporaryFile(dir=next(place for place in (path, *path.absolute().parents) if place.exists())):
             pass
     except OSError as error:
         raise OptionError(f"{option} {path} cannot be written to ({error.strerror}): give another folder") from error

@@ -20,14 +20,30 @@ from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
 
 CPU = torch.device("cpu")
-SMALL: dict[str, Any] = {"name": "m", "task": "text-classification", "language": "zh", "units": 8, "token_dimension": 8, "epochs": 6,
-                         "learning_rate": 0.03, "batch_size": 8, "average": 0.9, "unknown_rate": 0.0, "input_dropout": 0.1}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "name": "m",
+    "task": "text-classification",
+    "language": "zh",
+    "units": 8,
+    "token_dimension": 8,
+    "epochs": 6,
+    "learning_rate": 0.03,
+    "batch_size": 8,
+    "average": 0.9,
+    "unknown_rate": 0.0,
+    "input_dropout": 0.1,
+}
 
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
-    rows = [{"text": f"{a}{c}{'啊' * (i % 5)}", "label": label} for i in range(12)
-            for label, chars in (("yes", "好棒"), ("no", "差坏")) for a in chars for c in "酒店"]  # fmt: skip
+    rows = [
+        {"text": f"{a}{c}{'啊' * (i % 5)}", "label": label}
+        for i in range(12)
+        for label, chars in (("yes", "好棒"), ("no", "差坏"))
+        for a in chars
+        for c in "酒店"
+    ]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
     return path

@@ -114,7 +114,9 @@ def test_each_form_of_a_file_trains_and_is_evaluated(
     assert scores[max(labels)][4] == str(support)
 
 
-def test_a_killed_run_goes_on_to_the_same_model_and_then_for_more_epochs(tmp_path: Path, rows: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_model_and_then_for_more_epochs(
+    tmp_path: Path, rows: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """kill -9 in the middle; the weights are those of a run that was left alone."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -125,8 +127,7 @@ def test_a_killed_run_goes_on_to_the_same_model_and_then_for_more_epochs(tmp_pat
     def digest(folder: str) -> str:
         return load_checkpoint(tmp_path / folder / "weights/mine").weights_sha256
 
-    alone = subprocess.run(command("alone"), cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert alone.returncode == 0, alone.stderr
+    assert main(command("alone")[3:]) == 0
     run = subprocess.Popen(command("killed"), cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     state, waiting = tmp_path / "killed/runs/mine/state.safetensors", threading.Event()
     while run.poll() is None and not (state.exists() and len(read_notes(state)["curve"]) >= 2):
@@ -139,12 +140,11 @@ def test_a_killed_run_goes_on_to_the_same_model_and_then_for_more_epochs(tmp_pat
     assert "going on after epoch" in resumed.stderr
     assert digest("killed") == digest("alone")
 
-    raised = subprocess.run(
-        command("killed", "--epochs", "33", "--replace"), cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert raised.returncode == 0, raised.stderr
-    assert "going on after epoch 30" in raised.stderr
-    assert re.findall(r"epoch (\d+): loss", raised.stderr) == ["31", "32", "33"]
+    caplog.set_level("INFO")
+    caplog.clear()
+    assert main(command("killed", "--epochs", "33", "--replace")[3:]) == 0
+    assert "going on after epoch 30" in caplog.text
+    assert re.findall(r"epoch (\d+): loss", caplog.text) == ["31", "32", "33"]
     assert len(read_notes(state)["curve"]) == 33
 
 
@@ -207,6 +207,7 @@ def test_what_cannot_work_is_said_before_the_first_epoch(
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert re.search(says, error), error
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl"}
 
 
 def test_a_recipe_that_lacks_or_misspells_a_field_names_it(
