@@ -17,7 +17,8 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, comma
     """card.md: data and licence, the command, dev figures with their pictures, limits."""
     m = checkpoint.manifest
     sections = [
-        f"# {m.name}\n\n{m.description}\n",
+        f"# {m.name}\n",
+        *([f"{m.description}\n"] if m.description else []),
         _table(("", ""), _shape(checkpoint)),
         f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
         f"## Command\n\n```\n{command}\n```\n",
@@ -32,7 +33,7 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, comma
         _table(("tokens", "texts", "figure"), map(_bin, evaluation.by_length), numbers=True),
         f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
     ]
-    path.write_text("\n".join(sections), "utf-8")
+    path.write_text("\n".join(sections), "utf-8", errors="backslashreplace")  # a file's name may not be UTF-8
 
 
 def typed_command(arguments: Sequence[str]) -> str:

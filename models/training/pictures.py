@@ -43,17 +43,18 @@ def draw_confusion(path: Path, table: Confusion) -> None:
     from matplotlib.figure import Figure
 
     count = len(table.labels)
-    side = min(2.4 + 0.34 * count, 40)
+    is_numbered = count <= _NUMBERED
+    size, side = (8, 2.4 + 0.34 * count) if is_numbered else (6, min(2.4 + 0.15 * count, 40))
     canvas = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = canvas.subplots()
     shares = table.counts / np.maximum(1, table.counts.sum(1, keepdims=True))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    canvas.colorbar(image, ax=axes, label="share of the row", shrink=0.8)
+    canvas.colorbar(image, ax=axes, label="share of the row", shrink=0.8, fraction=0.04)
     names = [_short(label) for label in table.labels]
-    axes.set_xticks(range(count), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(count), names, fontsize=8)
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
     axes.set(xlabel="predicted", ylabel="true")
-    for i, j in np.argwhere(table.counts) if count <= _NUMBERED else ():
+    for i, j in np.argwhere(table.counts) if is_numbered else ():
         colour = "white" if shares[i, j] > 0.5 else "black"
         axes.text(j, i, f"{table.counts[i, j]}", ha="center", va="center", fontsize=7, color=colour)
     _save(canvas, path, [axes.xaxis, axes.yaxis])

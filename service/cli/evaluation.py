@@ -110,7 +110,10 @@ def _check(options: argparse.Namespace) -> None:
 
 def _tables(evaluation: Evaluation) -> list[str]:
     figure = "accuracy" if "accuracy" in evaluation.metrics else "F1"
-    headline = [(name.replace("_", " "), f"{value:.4f}") for name, value in evaluation.metrics.items()]
+    headline = [
+        (name.replace("_", " ").replace("macro f1", "macro F1"), f"{value:.4f}")
+        for name, value in evaluation.metrics.items()
+    ]
     if figure == "F1" and evaluation.calibration_error is not None:
         headline.append(("calibration error", f"{evaluation.calibration_error:.4f}"))
     scores = [
