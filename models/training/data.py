@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpu
     if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
         line = next(row.line for row in rows["dev"] if unknown[0] in labels_of(row))
         raise BadRow(dev, line, f"found the label {unknown[0]!r}, which no training row has: mend or remove the row")
-    for notice in notices(recipe, rows):
+    for notice in notices(recipe, [rows["train"], rows["extra"]], rows["dev"]):
         log.warning(notice)
     features = choose_features(recipe, [row.text for part in ("train", "extra") for row in rows[part]])
     encode = partial(encode_rows, tokenizer=recipe.tokenizer, features=features, labels=labels)

@@ -1,7 +1,7 @@
 """What a person should hear about their data before the first epoch, and the weights of unevenly filled classes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..text.tokenizers import TOKENIZERS
 from .corpora import LabelledText, TaggedText
@@ -12,10 +12,10 @@ _UNEVEN = 99  # times as many rows of the most frequent class as of the rarest
 Rows = Sequence[LabelledText | TaggedText]
 
 
-def notices(recipe: Recipe, rows: Mapping[str, Rows]) -> list[str]:
-    """One sentence for each thing that is probably not meant. rows: those of train, extra and dev."""
-    training = [*rows["train"], *rows["extra"]]
-    found = (_long_rows(recipe, training), _uneven_classes(recipe, rows["train"]), _shared_texts(training, rows["dev"]))
+def notices(recipe: Recipe, files: Sequence[Rows], dev: Rows) -> list[str]:
+    """One sentence for each thing that is probably not meant. files: the rows of train, then those of extra files."""
+    training = [row for rows in files for row in rows]
+    found = (_long_rows(recipe, training), _uneven_classes(recipe, files[0]), _shared_texts(training, dev))
     return [notice for notice in found if notice]
 
 
