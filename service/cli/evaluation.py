@@ -40,20 +40,21 @@ def add_evaluate(commands: Any) -> None:
         help="measure a model on labelled data",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, metavar="WEIGHTS_FOLDER", help="the model's folder")
     parser.add_argument("data", type=Path, metavar="FILE", help="JSON lines, CSV or TSV; CoNLL columns for a tagger")
     columns = parser.add_argument_group("columns of the file")
     usual = Layout()
-    columns.add_argument("--text-column", default=usual.text_column, metavar="NAME", help="default: %(default)s")
-    columns.add_argument("--label-column", default=usual.label_column, metavar="NAME", help="default: %(default)s")
+    columns.add_argument(
+        "--text-column", default=usual.text_column, metavar="NAME", help="of the text: a key or header, or a number"
+    )
+    columns.add_argument("--label-column", default=usual.label_column, metavar="NAME", help="of the label")
     columns.add_argument("--tag-column", type=int, choices=(2, 3, 4), help="of CoNLL columns (default: the last)")
     columns.add_argument(
         "--tag-scheme",
         choices=("auto", "bio", "iob1", "bioes"),
         default=usual.tag_scheme,
-        help="of the tags; auto tells bioes (bmes, bilou) from the rest (default: %(default)s)",
+        help="of the tags; auto tells bioes (bmes, bilou) from the rest",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print every figure as JSON in place of the tables")
@@ -65,7 +66,9 @@ def add_evaluate(commands: Any) -> None:
     )
     output.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the confusion matrix")
     output.add_argument("--store", action="store_true", help="write evaluation.json beside the weights")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a CUDA card if there is one"
+    )
     parser.set_defaults(run=_evaluate)
 
 

@@ -71,7 +71,6 @@ def add_train(commands: Any) -> None:
         usage="gatescope train --name NAME --task TASK --language LANGUAGE --train FILE --dev FILE [choices]",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_files(parser.add_argument_group("files"))
     grouped = {name: title for title, names in _GROUPS.items() for name in names}
@@ -98,18 +97,14 @@ def _add_files(files: Any) -> None:
         help="static vectors: [row, dimension], and one form a line",
     )
     files.add_argument("--recipe", type=Path, metavar="TOML", help="choices from a file; options win over it")
-    files.add_argument(
-        "--out", type=Path, default=Path("weights"), metavar="DIR", help="place of the model's folder (%(default)s)"
-    )
-    files.add_argument(
-        "--state-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (%(default)s)"
-    )
+    files.add_argument("--out", type=Path, default=Path("weights"), metavar="DIR", help="place of the model's folder")
+    files.add_argument("--state-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
     files.add_argument("--replace", action="store_true", help="replace an older model of the same name")
     files.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto: a CUDA card if there is one (%(default)s)",
+        help="auto: a CUDA card if there is one",
     )
 
 
