@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import TrainingError
+from ..errors import BadRow, TrainingError
 from ..network.network import Task
 from ..network.spans import bio_tags
 from ..text.features import Feature, FeatureKind, bigram_forms, text_ids
 from ..text.tokenizers import TOKENIZERS
 from ..text.vocabulary import Vocabulary
 from .batches import Example
-from .corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
+from .corpora import LabelledText, TaggedText, labels_of, ordered_labels, split_long, tags_of
+from .notices import class_weights, notices
+from .readers import USUAL, Layout, read_labelled, read_tagged
 from .recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 Rows = Sequence[LabelledText | TaggedText]
 
@@ -33,6 +38,7 @@ class Corpus:
     train: list[Example]
     extra: list[Example]
     dev: list[Example]
+    class_weights: tuple[float, ...] | None = None  # of a classifier's labels in the loss, where they are balanced
 
     @property
     def sha256(self) -> str:
@@ -46,12 +52,14 @@ class Corpus:
         return digest.hexdigest()
 
 
-def read_rows(task: Task, language: str, path: Path) -> Rows:
-    """JSON lines for a classifier, two columns for a tagger, whose tokens are joined as the language writes them.
+def read_rows(task: Task, language: str, path: Path, layout: Layout = USUAL) -> Rows:
+    """JSON lines, CSV or TSV for a classifier; for a tagger columns, tokens joined as the language writes.
 
     Raises: BadRow, TrainingError.
     """
-    return read_labelled(path) if task == "text-classification" else read_tagged(path, "" if language == "zh" else " ")
+    if task == "text-classification":
+        return read_labelled(path, layout)
+    return read_tagged(path, "" if language == "zh" else " ", layout)
 
 
 def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpus:
@@ -59,7 +67,7 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpu
 
     Raises: BadRow, TrainingError (a dev label that train does not have, fewer than two labels).
     """
-    read = partial(read_rows, recipe.task, recipe.language)
+    read = partial(read_rows, recipe.task, recipe.language, layout=recipe.layout)
     rows: dict[str, Rows] = {"train": read(train), "dev": read(dev), "extra": read(extra) if extra else []}
     labels = _labels(itertools.chain(rows["train"], rows["extra"]))
     if recipe.task == "text-classification" and len(labels) < 2:
@@ -67,11 +75,20 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpu
     if not labels:
         raise TrainingError(f"{train} has no entity: a tagger needs rows with tags other than O")
     if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
-        raise TrainingError(f"{dev} has the label {unknown[0]!r}, which no training row has")
+        line = next(row.line for row in rows["dev"] if unknown[0] in labels_of(row))
+        raise BadRow(dev, line, f"found the label {unknown[0]!r}, which no training row has: mend or remove the row")
+    for notice in notices(recipe, [rows["train"], rows["extra"]], rows["dev"]):
+        log.warning(notice)
     features = choose_features(recipe, [row.text for part in ("train", "extra") for row in rows[part]])
-    longest = {"train": recipe.longest, "extra": recipe.longest, "dev": None}
-    parts = (encode_rows(rows[k], recipe.tokenizer, features, labels, n) for k, n in longest.items())
-    return Corpus(features, labels, *parts)
+    encode = partial(encode_rows, tokenizer=recipe.tokenizer, features=features, labels=labels)
+    return Corpus(
+        features,
+        labels,
+        train=encode(rows["train"], longest=recipe.longest),
+        extra=encode(rows["extra"], longest=recipe.longest),
+        dev=encode(rows["dev"], longest=None),
+        class_weights=class_weights(rows["train"], labels) if recipe.balance else None,
+    )
 
 
 def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
@@ -137,10 +154,4 @@ def static_vectors(vectors: Path, forms: Path, feature: Feature) -> tuple[NDArra
 
 
 def _labels(rows: Iterable[LabelledText | TaggedText]) -> tuple[str, ...]:
-    found: set[str] = set()
-    for row in rows:
-        if isinstance(row, LabelledText):
-            found.add(row.label)
-        else:
-            found.update(entity.label for entity in row.entities)
-    return tuple(sorted(found))
+    return ordered_labels(itertools.chain.from_iterable(map(labels_of, rows)))

@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from ..errors import TrainingError
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: dict[str, Tensor],
-               best: dict[str, Tensor], notes: dict[str, Any]) -> None:  # fmt: skip
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+    best: dict[str, Tensor],
+    notes: dict[str, Any],
+) -> None:
     """Weights, their running mean, the best so far and Adam's moments; `notes` are JSON."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()} | {f"best.{k}": v for k, v in best.items()}

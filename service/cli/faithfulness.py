@@ -35,8 +35,8 @@ Which attribution method finds the tokens that matter on this model? The tokens 
 (comprehensiveness: the margin that is lost) or read alone (sufficiency: the margin that they have more than the whole
 text), over 1, 5, 10, 20 and 50 % of the tokens; of both, more is better. `random` ranks by chance.
 
-The default that this table recommends is the most comprehensive method near the best in both, of those that cost at most
-64 predictions of a text of 512 tokens; shapley costs hundreds and is measured with --methods alone.
+The default that this table recommends is the most comprehensive method near the best in both, of those that cost at
+most 64 predictions of a text of 512 tokens; shapley costs hundreds and is measured with --methods alone.
 """
 
 
@@ -56,6 +56,7 @@ def add_faithfulness(commands: Any) -> None:
 
 
 def _faithfulness(options: argparse.Namespace) -> int:
+    torch.set_num_threads(1)  # the products are small: a second thread costs more than it does
     predictor = Predictor(load_checkpoint(options.model), torch.device("cpu"))
     manifest = predictor.checkpoint.manifest
     methods = options.methods or [name for name in methods_for(manifest.cell) if name != "shapley"]
@@ -83,9 +84,8 @@ def _faithfulness(options: argparse.Namespace) -> int:
 
 def _print_table(reports: Sequence[MethodReport]) -> None:
     print(f"{reports[0].texts} texts")
-    print(
-        f"{'method':22} {'comprehensive':>13} {'sufficient':>11} {'inflation':>10} {'predictions':>12} {f'of {LONG}':>8}"
-    )
+    heads = ("comprehensive", "sufficient", "inflation", "predictions", f"of {LONG}")
+    print(f"{'method':22} {heads[0]:>13} {heads[1]:>11} {heads[2]:>10} {heads[3]:>12} {heads[4]:>8}")
     for r in sorted(reports, key=lambda r: -r.comprehensiveness):
         inflation = "" if r.inflation_median is None else f"{r.inflation_median:.1f}"
         cost = "" if r.predictions is None else f"{r.predictions:.0f}"

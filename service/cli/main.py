@@ -100,6 +100,7 @@ def _run(words: list[str]) -> int:
         options = parser.parse_args(words)
     except SystemExit as printed:  # --help and --version
         return int(printed.code or 0)
+    options.typed = words
     status: int = options.run(options)
     return status
 
@@ -148,8 +149,9 @@ def _add_local(commands: Any, verb: str) -> None:
         for name, note in _LOCAL.items():
             commands.add_parser(name, help=note)
         return
+    from .evaluation import add_evaluate
     from .faithfulness import add_faithfulness
-    from .training import add_evaluate, add_train
+    from .training import add_train
 
     add_train(commands)
     add_evaluate(commands)

@@ -11,21 +11,39 @@ import torch
 
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
+from models.training.calibration import temperature
 from models.training.data import prepare, static_vectors
-from models.training.metrics import Predicted, accuracy, by_length, differing, f1, macro_f1, temperature
+from models.training.metrics import accuracy, by_length, differing, f1, macro_f1
+from models.training.predicted import Predicted
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
 
 CPU = torch.device("cpu")
-SMALL: dict[str, Any] = {"name": "m", "task": "text-classification", "language": "zh", "units": 8, "token_dimension": 8, "epochs": 6,
-                         "learning_rate": 0.03, "batch_size": 8, "average": 0.9, "unknown_rate": 0.0, "input_dropout": 0.1}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "name": "m",
+    "task": "text-classification",
+    "language": "zh",
+    "units": 8,
+    "token_dimension": 8,
+    "epochs": 6,
+    "learning_rate": 0.03,
+    "batch_size": 8,
+    "average": 0.9,
+    "unknown_rate": 0.0,
+    "input_dropout": 0.1,
+}
 
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
-    rows = [{"text": f"{a}{c}{'啊' * (i % 5)}", "label": label} for i in range(12)
-            for label, chars in (("yes", "好棒"), ("no", "差坏")) for a in chars for c in "酒店"]  # fmt: skip
+    rows = [
+        {"text": f"{a}{c}{'啊' * (i % 5)}", "label": label}
+        for i in range(12)
+        for label, chars in (("yes", "好棒"), ("no", "差坏"))
+        for a in chars
+        for c in "酒店"
+    ]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
     return path
@@ -85,12 +103,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(labelled: Path, tmp_path: Path
 
     with pytest.raises(Killed):
         trained(recipe, labelled, state, kill_in_the_third_epoch)
+    with pytest.raises(TrainingError, match="units"):
+        trained(recipe.model_copy(update={"units": 9}), labelled, state)
     resumed = trained(recipe, labelled, state)
     assert resumed.curve == whole.curve
     for (name, a), b in zip(whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    with pytest.raises(TrainingError, match="units"):
-        trained(recipe.model_copy(update={"units": 9}), labelled, state)
 
 
 def test_training_stops_when_dev_no_longer_rises(labelled: Path) -> None:
