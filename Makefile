@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture bench bench-quick format lock clean torch
+.PHONY: help serve test lint lecture explanations bench bench-quick format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ format: $(VENV)/.test ## write the style into the files
 
 lecture: $(VENV)/.test ## write docs/lecture.md and its pictures anew, from the models in weights/
 	$(BIN)/python -m lecture
+
+explanations: $(VENV)/.test ## measure every attribution method on every model, DATA names the folder of dev data; writes docs/explanations.md
+	$(BIN)/python -m lecture.explanations --data $(DATA)
 
 bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machine; writes docs/performance.md
 	$(BIN)/python -m bench all

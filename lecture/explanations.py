@@ -37,11 +37,17 @@ from models.inference.analyst import Analyst, Question
 from models.inference.predictor import Predictor
 from models.training.data import read_rows
 from service.pictures import canvas
+from service.pictures.views import View, gather
+from service.pictures.words import Language
 
 from .markdown import table
 
 _TIMED = 5
 SKY = "#56B4E9"  # Okabe and Ito's
+REVIEW = (
+    "酒店的位置很好，离地铁站走路五分钟，周围吃饭也方便。房间虽然不大，但是打扫得很干净，床也舒服。早餐种类一般，咖啡不好喝。"
+    "前台的服务态度让人失望，办理入住等了半个小时，问什么都说不知道。晚上隔壁很吵，隔音太差了，一点也没睡好。总的来说性价比不高，下次不会再来了。"
+)
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
 _TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
@@ -77,7 +83,7 @@ def main() -> None:
             rows.append(asdict(measured(folder, options.data)))
             set_default(folder, rows[-1]["default"])
     stored.write_text(json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    write(rows, options.out)
+    write(rows, options.weights, options.out)
 
 
 def measured(folder: Path, data: Path) -> ModelReport:
@@ -104,8 +110,8 @@ def measured(folder: Path, data: Path) -> ModelReport:
 
 def relative_times(predictor: Predictor, texts: Sequence[TextRuns], methods: Sequence[str]) -> dict[str, float]:
     """The least of several times of each, a prediction timed before and after every one; text of `LONG` tokens."""
-    joined = " ".join(runs.tokens.text for runs in texts[:200])
-    text = predictor.prepare(joined[: predictor.checkpoint.manifest.max_characters]).prefix(LONG)
+    enough = next(n for n in range(len(texts) + 1) if n == len(texts) or sum(map(len, texts[:n])) >= LONG)
+    text = predictor.prepare(" ".join(runs.tokens.text for runs in texts[:enough])).prefix(LONG)
     analyst, timestep = Analyst(predictor), len(text) // 2 if predictor.is_tagger else None
 
     def least(work: Callable[[], object]) -> float:
@@ -141,12 +147,15 @@ def set_default(folder: Path, method: str) -> None:
     path.write_text(json.dumps({**fields, "default_attribution": method}, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def write(rows: Sequence[dict[str, Any]], out: Path) -> None:
+def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
     """The page from the stored rows."""
     pictures = out / "explanations"
     pictures.mkdir(parents=True, exist_ok=True)
     classifiers = [row for row in rows if row["short"]]
     (pictures / "curves.png").write_bytes(canvas.write(curves(classifiers), "image/png"))
+    names: dict[Language, str] = {"en": "highlight.png", "zh": "highlight.zh-CN.png"}
+    for language, name in names.items():
+        (pictures / name).write_bytes(highlighted(weights, language))
     fields = {
         "defaults": table(("model", "default"), [(row["model"], f"`{row['default']}`") for row in rows]),
         "methods": table(
@@ -162,6 +171,13 @@ def write(rows: Sequence[dict[str, Any]], out: Path) -> None:
     }
     template = Template(Path(__file__).with_name("explanations.template.md").read_text("utf-8"))
     (out / "explanations.md").write_text(template.substitute(fields).rstrip() + "\n", "utf-8")
+
+
+def highlighted(weights: Path, language: Language) -> bytes:
+    """README's picture."""
+    analyst = Analyst(Predictor(load_checkpoint(weights / "zh-sentiment-lstm"), torch.device("cpu")))
+    view = View("highlight", 0, "forward", None, None, None, None, language)
+    return gather(analyst, analyst.predictor.prepare(REVIEW), view)("image/png")
 
 
 def curves(rows: Sequence[dict[str, Any]]) -> Figure:

@@ -45,13 +45,17 @@ class AttributionMethod:
 
     def check(self, cell: Cell, options: Options) -> None:
         """Raises: OptionError where the method is not for this cell, or does not take an option that is given."""
+        self.check_cell(cell)
+        for name in options.given:
+            if name not in self.options:
+                raise OptionError(f"{name} is an option of shapley, and the method is {self.name}: leave it out")
+
+    def check_cell(self, cell: Cell) -> None:
+        """Raises: OptionError where the method is not for this cell."""
         if cell not in self.cells:
             raise OptionError(
                 f"{self.name} takes an LSTM's cell_state apart, and this model is an RNN: use another method"
             )
-        for name in options.given:
-            if name not in self.options:
-                raise OptionError(f"{name} is an option of shapley, and the method is {self.name}: leave it out")
 
 
 def _one_pass_back(cost: TextCost) -> int:

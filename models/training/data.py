@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import TrainingError
+from ..errors import BadRow, TrainingError
 from ..network.constraints import barred, possible
 from ..network.network import Task
 from ..network.spans import bio_tags
@@ -21,8 +22,12 @@ from ..text.tokens import Tokens
 from ..text.vocabulary import Vocabulary
 from .augmentation import Augmenter, nothings
 from .batches import Example
-from .corpora import LabelledText, TaggedText, read_labelled, read_tagged, split_long, tags_of
+from .corpora import LabelledText, TaggedText, labels_of, ordered_labels, split_long, tags_of
+from .notices import class_weights, notices
+from .readers import USUAL, Layout, read_labelled, read_tagged
 from .recipe import Recipe, Source
+
+log = logging.getLogger(__name__)
 
 Rows = Sequence[LabelledText | TaggedText]
 NEUTRAL = np.array(-1)  # the target of a text that has no label: the answer to it is how frequent each label is
@@ -52,6 +57,7 @@ class Corpus:
     train: tuple[Part, ...]
     extra: tuple[Part, ...]
     dev: list[Example]
+    class_weights: tuple[float, ...] | None = None  # of a classifier's labels in the loss, where they are balanced
 
     @cached_property
     def sha256(self) -> str:
@@ -126,12 +132,14 @@ def _allowed(example: Example, labels: Sequence[str], without: Sequence[str]) ->
     return out
 
 
-def read_rows(task: Task, language: str, path: Path) -> Rows:
-    """JSON lines for a classifier, two columns for a tagger, whose tokens are joined as the language writes them.
+def read_rows(task: Task, language: str, path: Path, layout: Layout = USUAL) -> Rows:
+    """JSON lines, CSV or TSV for a classifier; for a tagger columns, tokens joined as the language writes.
 
     Raises: BadRow, TrainingError.
     """
-    return read_labelled(path) if task == "text-classification" else read_tagged(path, "" if language == "zh" else " ")
+    if task == "text-classification":
+        return read_labelled(path, layout)
+    return read_tagged(path, "" if language == "zh" else " ", layout)
 
 
 def prepare(recipe: Recipe, train: Path, dev: Path, extra: Sequence[Path] = ()) -> Corpus:
@@ -143,34 +151,48 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Sequence[Path] = ()) 
     given = {name for path in (train, *extra) for name in (path.name, "/".join(path.parts[-2:]))}
     if unknown := sorted(recipe.files.keys() - given):
         raise TrainingError(f"the recipe says how to read {unknown[0]}, which is none of the training files")
-    parts = [_part(recipe, path) for path in (train, *extra)]
-    dev_rows = read_rows(recipe.task, recipe.language, dev)
-    labels = _labels(itertools.chain(*(part.rows for part in parts if not part.source.neutral)))
+    files = {path: _training_rows(recipe, path) for path in (train, *extra)}
+    dev_rows = read_rows(recipe.task, recipe.language, dev, recipe.layout)
+    labels = _labels(row for path, rows in files.items() if not recipe.source(path).neutral for row in rows)
     if recipe.task == "text-classification" and len(labels) < 2:
         raise TrainingError(f"{train} has the single label {labels[0]!r}: a classifier needs two or more")
     if not labels:
         raise TrainingError(f"{train} has no entity: a tagger needs rows with tags other than O")
     if unknown := sorted(set(_labels(dev_rows)) - set(labels)):
-        raise TrainingError(f"{dev} has the label {unknown[0]!r}, which no training row has")
+        line = next(row.line for row in dev_rows if unknown[0] in labels_of(row))
+        raise BadRow(dev, line, f"found the label {unknown[0]!r}, which no training row has: mend or remove the row")
+    for notice in notices(recipe, list(files.values()), dev_rows):
+        log.warning(notice)
+    parts = [Part(_split(recipe, rows), recipe.source(path)) for path, rows in files.items()]
     features = choose_features(recipe, [row.text for part in parts for row in part.rows])
-    measured = encode_rows(dev_rows, recipe.tokenizer, features, labels, None)
-    return Corpus(recipe, features, labels, tuple(parts[:1]), tuple(parts[1:]), measured)
+    return Corpus(
+        recipe,
+        features,
+        labels,
+        train=tuple(parts[:1]),
+        extra=tuple(parts[1:]),
+        dev=encode_rows(dev_rows, recipe.tokenizer, features, labels, None),
+        class_weights=class_weights(files[train], labels) if recipe.balance else None,
+    )
 
 
-def _part(recipe: Recipe, path: Path) -> Part:
-    source = recipe.source(path)
-    if source.neutral:
-        return Part([LabelledText(text, "") for text in read_texts(recipe.language, path)], source)
-    rows = read_rows(recipe.task, recipe.language, path)
+def _training_rows(recipe: Recipe, path: Path) -> Rows:
+    if recipe.source(path).neutral:
+        return [LabelledText(text, "") for text in read_texts(recipe.language, path, recipe.layout)]
+    return read_rows(recipe.task, recipe.language, path, recipe.layout)
+
+
+def _split(recipe: Recipe, rows: Rows) -> Rows:
+    """Tagged rows in parts of at most the recipe's `longest` tokens; labelled ones are cut when they are encoded."""
     cut = partial(split_long, tokenizer=TOKENIZERS[recipe.tokenizer], longest=recipe.longest)
-    tagged = [piece for row in rows if isinstance(row, TaggedText) for piece in cut(row)]
-    return Part(tagged or rows, source)
+    return [piece for row in rows for piece in (cut(row) if isinstance(row, TaggedText) else (row,))]
 
 
-def read_texts(language: str, path: Path) -> list[str]:
-    """The texts alone of a file, JSON lines or two columns."""
-    task: Task = "text-classification" if path.suffix == ".jsonl" else "token-classification"
-    return [row.text for row in read_rows(task, language, path)]
+def read_texts(language: str, path: Path, layout: Layout = USUAL) -> list[str]:
+    """The texts alone of a file: JSON lines, CSV or TSV, else columns of tokens."""
+    labelled = path.suffix in (".jsonl", ".json", ".csv", ".tsv")
+    task: Task = "text-classification" if labelled else "token-classification"
+    return [row.text for row in read_rows(task, language, path, layout)]
 
 
 def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
@@ -241,10 +263,4 @@ def static_vectors(vectors: Path, forms: Path, feature: Feature) -> tuple[NDArra
 
 
 def _labels(rows: Iterable[LabelledText | TaggedText]) -> tuple[str, ...]:
-    found: set[str] = set()
-    for row in rows:
-        if isinstance(row, LabelledText):
-            found.add(row.label)
-        else:
-            found.update(entity.label for entity in row.entities)
-    return tuple(sorted(found))
+    return ordered_labels(itertools.chain.from_iterable(map(labels_of, rows)))

@@ -6,28 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..checkpoint.checkpoint import Checkpoint
-from ..errors import TrainingError
 from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.kernel import choose
-from ..runtime.runner import TorchRunner
 from .batches import Example
-from .data import Rows, encode_rows
+from .calibration import Bin, expected_calibration_error, reliability
+from .confusion import Confusion, confusion
 from .influence import Influence, influence
-from .metrics import (
-    Predicted,
-    accuracy,
-    by_length,
-    differing,
-    expected_calibration_error,
-    f1,
-    label_f1,
-    macro_f1,
-    precision_recall,
-    predict_examples,
-)
+from .measured import Measured
+from .metrics import LabelScore, accuracy, by_length, differing, f1, label_scores, macro_f1, precision_recall
+from .predicted import Predicted, predict_examples
 
 EVALUATION = "evaluation.json"
 
@@ -36,56 +24,69 @@ EVALUATION = "evaluation.json"
 class Evaluation:
     """metrics: the headline figures; by_label and by_length: the same, in parts; influence: `influence.influence`.
 
+    calibration_error and reliability: of a classifier's best labels, or of the entities that a tagger found.
     bfloat16: the headline figures with the recurrences' weights in bfloat16, and ``texts_answered_otherwise``; None
     where there is no fused kernel, which alone computes so.
     """
 
     texts: int
     metrics: dict[str, float]
-    by_label: dict[str, float]
+    by_label: list[LabelScore]
     by_length: list[dict[str, float | int | None]]
+    confusion: Confusion
+    calibration_error: float | None
+    reliability: list[Bin]
     influence: Influence
     bfloat16: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Numbers rounded to four decimals; ``mistakes``: the most frequent first, null for no entity."""
+        found = self.confusion.most_frequent()
+        mistakes = [{"label": label or None, "predicted": other or None, "count": n} for label, other, n in found]
+        return {
+            "texts": self.texts,
+            "metrics": self.metrics,
+            "by_label": {score.label: _rounded(score) for score in self.by_label},
+            "by_length": self.by_length,
+            "mistakes": mistakes,
+            "calibration_error": None if self.calibration_error is None else round(self.calibration_error, 4),
+            "reliability": [_rounded(b) for b in self.reliability],
+            "influence": self.influence,
+            "bfloat16": self.bfloat16,
+        }
 
 
-def evaluate(checkpoint: Checkpoint, rows: Rows, device: torch.device) -> Evaluation:
-    """Raises: TrainingError where a label of the rows is not one of the model's."""
-    known = set(checkpoint.labels)
-    for row in rows:
-        labels = {row.label} if hasattr(row, "label") else {entity.label for entity in row.entities}
-        if strange := sorted(labels - known):
-            raise TrainingError(
-                f"the data have the label {strange[0]!r}; {checkpoint.manifest.name} has {sorted(known)}"
-            )
-    features = checkpoint.network.architecture.features
-    examples = encode_rows(rows, checkpoint.manifest.tokenizer, features, checkpoint.labels, None)
-    network = checkpoint.network.to(device)
-    predicted = predict_examples(TorchRunner(network, device), examples)
+def _rounded(row: LabelScore | Bin) -> dict[str, float | int]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items() if k != "label"}
+
+
+def evaluate(measured: Measured) -> Evaluation:
+    """All figures of a model's answers to labelled rows."""
+    checkpoint, predicted, examples = measured.checkpoint, measured.predicted, measured.examples
+    labels = checkpoint.labels
+    bins = reliability(predicted, labels, checkpoint.manifest.temperature)
     return Evaluation(
         len(examples),
         _metrics(predicted, checkpoint),
-        {label: round(label_f1(predicted, checkpoint.labels, label), 4) for label in checkpoint.labels},
-        by_length(predicted, [len(e) for e in examples], checkpoint.labels),
-        influence(network, examples, device),
-        _bfloat16(checkpoint, examples, predicted) if device.type == "cpu" else None,
+        label_scores(predicted, labels),
+        by_length(predicted, [len(example) for example in examples], labels),
+        confusion(predicted, labels),
+        expected_calibration_error(bins),
+        bins,
+        influence(checkpoint.network, examples, measured.device),
+        _bfloat16(checkpoint, examples, predicted) if measured.device.type == "cpu" else None,
     )
 
 
 def _metrics(predicted: Predicted, checkpoint: Checkpoint) -> dict[str, float]:
     labels = checkpoint.labels
     if predicted.logits is not None:
-        found = {
-            "accuracy": accuracy(predicted),
-            "macro_f1": macro_f1(predicted, labels),
-            "calibration_error": expected_calibration_error(predicted, checkpoint.manifest.temperature),
-        }
+        error = expected_calibration_error(reliability(predicted, labels, checkpoint.manifest.temperature))
+        found = {"accuracy": accuracy(predicted), "macro_f1": macro_f1(predicted, labels), "calibration_error": error}
     else:
         precision, recall = precision_recall(predicted, labels)
         found = {"f1": f1(predicted, labels), "precision": precision, "recall": recall}
-    return {name: round(value, 4) for name, value in found.items()}
+    return {name: round(value, 4) for name, value in found.items() if value is not None}
 
 
 def _bfloat16(checkpoint: Checkpoint, examples: Sequence[Example], exactly: Predicted) -> dict[str, float] | None:

@@ -37,19 +37,19 @@ def _norms(
 ) -> list[NDArray[np.float64]]:
     batch = collate(examples).to(device)
     run = network.run(batch.ids, batch.lengths)
-    said = network.outputs(run)
+    outputs = network.outputs(run)
     if isinstance(network, Tagger):
         last = batch.lengths - 1
-        said, timesteps = said[torch.arange(len(last), device=device), last], last.tolist()
+        outputs, timesteps = outputs[torch.arange(len(last), device=device), last], last.tolist()
     else:
         timesteps = None
-    return unchecked_norms(network, run, network.encoder.activations(run), said.argmax(1).tolist(), timesteps)
+    return unchecked_norms(network, run, network.encoder.activations(run), outputs.argmax(1).tolist(), timesteps)
 
 
 def _row(distance: int, norms: Sequence[NDArray[np.float64]]) -> dict[str, float | int | None] | None:
-    there = [n[-1 - distance] for n in norms if len(n) > distance]
-    if len(there) < FEWEST:
+    norms_at_distance = [n[-1 - distance] for n in norms if len(n) > distance]
+    if len(norms_at_distance) < FEWEST:
         return None
-    median = float(np.median(np.nan_to_num(there, nan=np.inf)))
-    told = float(f"{median:.4g}") if np.isfinite(median) else None
-    return {"distance": distance, "texts": len(there), "median": told}
+    median = float(np.median(np.nan_to_num(norms_at_distance, nan=np.inf)))
+    rounded = float(f"{median:.4g}") if np.isfinite(median) else None
+    return {"distance": distance, "texts": len(norms_at_distance), "median": rounded}

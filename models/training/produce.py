@@ -1,9 +1,7 @@
 """From data files to a weights folder that the service can load: the whole of the `train` command but its options."""
 
 import os
-import shlex
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,13 @@ from ..checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..checkpoint.manifest import FeatureEntry, Manifest
 from ..errors import TrainingError
 from ..text.features import Feature
+from .calibration import temperature
+from .card import CARD, write_card
 from .data import Corpus, prepare, read_rows
 from .evaluate import evaluate, store
-from .metrics import temperature
+from .measured import measure
+from .pictures import CONFUSION, CURVE, draw_confusion, draw_curve
 from .recipe import Recipe
-from .report import CARD, CURVE, draw_curve, write_card
 from .train import Progress, Trained, Trainer, quiet
 
 
@@ -60,10 +60,12 @@ def produce(
     aside = files.out / f".{recipe.name}.new"
     shutil.rmtree(aside, ignore_errors=True)
     saved = _save(aside, recipe, corpus, trained)
-    evaluation = evaluate(saved, read_rows(recipe.task, recipe.language, files.dev), torch.device("cpu"))
+    rows = read_rows(recipe.task, recipe.language, files.dev, recipe.layout)
+    evaluation = evaluate(measure(saved, rows, torch.device("cpu")))
     saved = save_checkpoint(aside, _with(saved, metrics=evaluation.metrics))
     store(aside, evaluation, "/".join(files.dev.parts[-2:]))
-    draw_curve(aside / CURVE, trained.curve, "accuracy" if recipe.task == "text-classification" else "F1")
+    draw_curve(aside / CURVE, trained.curve, _figure(recipe))
+    draw_confusion(aside / CONFUSION, evaluation.confusion)
     write_card(aside / CARD, saved, evaluation, command, recipe.limits)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(aside, folder)
@@ -93,6 +95,13 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
     return save_checkpoint(folder, Checkpoint(manifest, trained.network, corpus.labels))
 
 
+def _figure(recipe: Recipe) -> str:
+    """What the learning curve shows of dev."""
+    if recipe.task == "token-classification":
+        return "F1"
+    return "macro F1" if recipe.balance else "accuracy"
+
+
 def _entry(feature: Feature) -> FeatureEntry:
     names = {"token": "vocabulary.txt", "bigram": "bigrams.txt"}
     return FeatureEntry(
@@ -102,26 +111,3 @@ def _entry(feature: Feature) -> FeatureEntry:
 
 def _with(checkpoint: Checkpoint, **changes: Any) -> Checkpoint:
     return Checkpoint(checkpoint.manifest.model_copy(update=changes), checkpoint.network, checkpoint.labels)
-
-
-def shown_command(recipe_file: Path | None, files: Files, options: dict[str, Any]) -> str:
-    """The command as the card tells it: files by their last two names, for where they lay is nobody's business."""
-    words: list[str] = ["gatescope train"]
-    if recipe_file:
-        words.append(f"--recipe {_short(recipe_file)}")
-    words += [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
-    named: Sequence[tuple[str, Sequence[Path]]] = (
-        ("train", [files.train]),
-        ("dev", [files.dev]),
-        ("extra", files.extra),
-    )
-    words += [f"--{key} {' '.join(map(_short, paths))}" for key, paths in named if paths]
-    if files.start:
-        words.append(f"--start {_short(files.start)}")
-    if files.vectors:
-        words.append("--vectors " + " ".join(map(_short, files.vectors)))
-    return " \\\n  ".join(words)
-
-
-def _short(path: Path) -> str:
-    return "/".join(path.parts[-2:])

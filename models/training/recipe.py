@@ -1,6 +1,8 @@
 """Every choice of a training run, with its bounds: what `train` takes as options or as a TOML file."""
 
+import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,6 +13,8 @@ from ..errors import RecipeError
 from ..network.network import Reads, Task
 from ..recurrence.cells import Cell
 from ..recurrence.layer import Direction
+from .readers import Layout
+from .schemes import TagScheme
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 TABLES = ("noise", "files", "label_names")  # of a recipe: what a TOML file alone can say
@@ -52,24 +56,33 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="of the model, and of its folder")
-    task: Task
-    language: Literal["zh", "en"]
+    task: Task = Field(description="a label for each text, or entities in it")
+    language: Literal["zh", "en"] = Field(description="of the texts")
     tokenizer: Literal["characters", "words", "mixed"] = Field(
         "mixed", description="mixed: Chinese by character, all else by word; the others are those of older models"
     )
-    cell: Cell = "lstm"
-    units: Annotated[int, Field(ge=1, le=2048)] = 128
-    layers: Annotated[int, Field(ge=1, le=8)] = 1
-    bidirectional: bool = False
+    cell: Cell = Field("lstm", description="of the recurrence")
+    units: Annotated[int, Field(ge=1, le=2048)] = Field(128, description="of each layer and direction")
+    layers: Annotated[int, Field(ge=1, le=8)] = Field(1, description="one above the other")
+    bidirectional: bool = Field(False, description="read each text from its end as well")
     reads: Reads = Field("last_state", description="what a classifier's head reads: last_state, or mean_max over all")
-    description: str = ""
+    description: str = Field("", description="one sentence about the model")
     license: str = Field("not stated", description="terms of the weights, which follow those of the data")
     training_data: str = Field("not stated", description="where the data come from, for the card")
     limits: str = Field("", description="what the model should not be used for, for the card")
 
-    token_dimension: Annotated[int, Field(ge=1, le=1024)] = 128
-    token_min_count: Annotated[int, Field(ge=1)] = 2
-    token_rows: Rows = 40_000
+    text_column: str = Field("text", description="JSON key, CSV or TSV header or column number of the text")
+    label_column: str = Field("label", description="JSON key, CSV or TSV header or column number of the label")
+    tag_column: Annotated[int, Field(ge=2, le=4)] | None = Field(
+        None, description="number of the CoNLL column with the tags; left out, it is the last"
+    )
+    tag_scheme: TagScheme = Field(
+        "auto", description="of the tags; auto tells bioes (bmes, bilou) from the rest, and reads bio and iob1 alike"
+    )
+
+    token_dimension: Annotated[int, Field(ge=1, le=1024)] = Field(128, description="of a character's or word's row")
+    token_min_count: Annotated[int, Field(ge=1)] = Field(2, description="times that a token with a row is seen")
+    token_rows: Rows = Field(40_000, description="tokens with a row of their own, at most")
     bigram_dimension: Dimension = 0
     bigram_min_count: Annotated[int, Field(ge=1)] = 2
     bigram_rows: Rows = 40_000
@@ -82,20 +95,21 @@ class Recipe(BaseModel):
     gap_dimension: Dimension = 0
     freeze_vectors: bool = Field(False, description="leave rows that came from static vectors as they are")
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    epochs: Annotated[int, Field(ge=1, le=1000)] = Field(8, description="times that the training rows are read")
     extra_epochs: Annotated[int, Field(ge=0)] = Field(0, description="epochs in which the extra rows are read as well")
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(64, description="texts of one step")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-3, description="of AdamW, at its highest")
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.01, description="of AdamW")
     warmup: Rate = Field(0.05, description="share of the steps in which the learning rate rises")
     patience: Annotated[int, Field(ge=1)] = Field(4, description="epochs without a better dev figure before stopping")
-    gradient_clip: Annotated[float, Field(gt=0)] = 5.0
+    gradient_clip: Annotated[float, Field(gt=0)] = Field(5.0, description="largest norm of a step's gradient")
     average: Rate = Field(0.998, description="decay of the running mean of the weights, which is what is kept")
     unknown_rate: Rate = Field(0.1, description="share of token and bigram ids read as unknown")
-    input_dropout: Rate = 0.3
-    layer_dropout: Rate = 0.3
-    head_dropout: Rate = 0.3
-    label_smoothing: Rate = 0.0
+    input_dropout: Rate = Field(0.3, description="share of the inputs' numbers that are dropped")
+    layer_dropout: Rate = Field(0.3, description="the same between layers")
+    head_dropout: Rate = Field(0.3, description="the same before the head")
+    label_smoothing: Rate = Field(0.0, description="share of the target that is spread over all labels")
+    balance: bool = Field(False, description="weigh each class of a classifier alike, and choose the epoch by macro F1")
     noise: Noise = Noise()
     files: dict[str, Source] = Field({}, description="by file name or folder/file name: weight, and what it lacks")
     label_names: dict[str, str] = Field({}, description="what labels are called in the model's language")
@@ -107,12 +121,14 @@ class Recipe(BaseModel):
     )
     longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0)] = Field(1, description="the same seed and recipe train the same model")
 
     @model_validator(mode="after")
     def _fits(self) -> "Recipe":
         if self.task == "token-classification" and self.reads != "last_state":
             raise ValueError("reads is for classifiers: a tagger reads each step's state")
+        if self.task == "token-classification" and self.balance:
+            raise ValueError("balance is for classifiers: the loss of a tagger is one of whole sentences")
         if self.extra_epochs > self.epochs:
             raise ValueError(f"extra_epochs is {self.extra_epochs}, epochs {self.epochs}: it cannot be more")
         return self
@@ -120,6 +136,10 @@ class Recipe(BaseModel):
     def source(self, path: Path) -> Source:
         """How a data file is read."""
         return self.files.get("/".join(path.parts[-2:]), self.files.get(path.name, Source()))
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.text_column, self.label_column, self.tag_column, self.tag_scheme)
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -149,6 +169,17 @@ def read_recipe_as(kind: type[Kind], path: Path | None, options: dict[str, Any])
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "recipe"
-        raise RecipeError(f"{field}: {first['msg']}, found {first.get('input')!r}") from error
+        raise RecipeError("; ".join(map(_problem, error.errors(include_url=False)))) from error
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """What pydantic found wrong with one field, as a part of a sentence."""
+    field = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{field} is missing: give --{field.replace('_', '-')}, or {field} in the recipe's file"
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, Recipe.model_fields, 1)
+        return f"{field} is not a choice of a recipe" + (f": did you mean {near[0]}?" if near else "")
+    if not field:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return f"{field}: {error['msg']}, found {error['input']!r}"

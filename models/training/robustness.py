@@ -17,7 +17,8 @@ from ..text.tokenizers import TOKENIZERS
 from .augmentation import Edit, Row, edited, without_apostrophes
 from .corpora import TaggedText
 from .data import Rows, encode_rows
-from .metrics import Predicted, accuracy, f1, predict_examples
+from .metrics import accuracy, f1
+from .predicted import Predicted, predict_examples
 
 _CURLY = str.maketrans({"'": "’", '"': "”", "-": "–", "`": "‘"})
 _END = regex.compile(r"\s*[.!?。！？]*\s*$")

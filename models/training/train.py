@@ -5,7 +5,6 @@ Each epoch draws its randomness from (seed, epoch) alone, so a run that was kill
 
 import contextlib
 import dataclasses
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -22,9 +21,11 @@ from ..network.network import Architecture, Classifier, Tagger, build
 from ..network.spans import bio_tags
 from ..runtime.runner import TorchRunner
 from ..text.features import Feature
+from . import resuming
 from .batches import Batch, hide_ids, shuffled
 from .data import Corpus, static_vectors
-from .metrics import Predicted, predict_examples, summary
+from .metrics import summary
+from .predicted import Predicted, predict_examples
 from .recipe import Recipe
 from .starting import start_from
 from .state import load_state, read_notes, save_state
@@ -68,6 +69,8 @@ class Trainer:
         self.network.to(device)
         self.runner = TorchRunner(self.network, device)
         self.frozen: tuple[Tensor, Tensor] | None = None  # rows of the token table, and what they stay
+        weights = corpus.class_weights
+        self.class_weights = None if weights is None else torch.tensor(weights, device=device)
         self.steps = sum(math.ceil(corpus.rows(e) / recipe.batch_size) for e in range(recipe.epochs))
         self.prior = torch.from_numpy(corpus.prior).to(device)
         self.done = 0
@@ -107,7 +110,7 @@ class Trainer:
             epoch = len(self.curve)
             loss = self._epoch(epoch, progress)
             with self._averaged():
-                dev = summary(self.runner, self.corpus.labels, self.corpus.dev)
+                dev = summary(self.runner, self.corpus.labels, self.corpus.dev, self.recipe.balance)
             if not self.curve or dev > max(row.dev for row in self.curve):
                 self.best = {k: v.clone() for k, v in self.average.items()}
             self.curve.append(Epoch(epoch, loss, dev))
@@ -121,8 +124,7 @@ class Trainer:
         return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 
     def _is_over(self) -> bool:
-        best = max(range(len(self.curve)), key=lambda i: self.curve[i].dev, default=0)
-        return len(self.curve) - 1 - best >= self.recipe.patience
+        return resuming.has_stopped([row.dev for row in self.curve], self.recipe.patience)
 
     def _epoch(self, epoch: int, progress: Progress[Any]) -> float:
         torch.manual_seed(self.recipe.seed * 100_003 + epoch)
@@ -172,12 +174,18 @@ class Trainer:
         logits = self.network.logits(run)
         if batch.offsets is not None:
             logits = logits + batch.offsets
-        smoothing, labelled = self.recipe.label_smoothing, batch.targets >= 0
+        return self._classes_loss(logits, batch.targets)
+
+    def _classes_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy, each text weighed as its class is; of a text without a label against the prior."""
+        labelled, chosen = targets >= 0, targets.clamp(min=0)
         losses = nn.functional.cross_entropy(
-            logits, batch.targets.clamp(min=0), reduction="none", label_smoothing=smoothing
+            logits, chosen, self.class_weights, reduction="none", label_smoothing=self.recipe.label_smoothing
         )
         neutral = -(self.prior * torch.log_softmax(logits, dim=1)).sum(1)
-        return torch.where(labelled, losses, neutral).mean()
+        weights = torch.ones_like(losses) if self.class_weights is None else self.class_weights[chosen]
+        weights = torch.where(labelled, weights, 1.0)
+        return torch.where(labelled, losses, neutral).sum() / weights.sum()
 
     def _learning_rate(self) -> float:
         """Up in a line, then down in a line to zero."""
@@ -214,20 +222,22 @@ class Trainer:
             save_state(self.state, self.network, self.optimizer, self.average, self.best, notes)
 
     def _resume(self) -> None:
+        """Go on with the run of the state file, unless that one is finished and was another."""
         if self.state is None or not self.state.exists():
             return
         notes = read_notes(self.state)
-        found, wanted = notes["recipe"], json.loads(json.dumps(self.recipe.model_dump()))
-        if changed := sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k)):
-            raise TrainingError(
-                f"{self.state} belongs to another recipe ({', '.join(changed)} differ): go on with that one, or "
-                "remove the file to start anew"
-            )
-        if notes.get("data") != self.corpus.sha256:
-            raise TrainingError(f"{self.state} belongs to other data: go on with those, or remove it to start anew")
+        if difference := resuming.difference(notes, self.recipe, self.corpus.sha256):
+            if not resuming.is_finished(notes):
+                raise TrainingError(
+                    f"{self.state} belongs to {difference}: go on with that one, or remove the file to start anew"
+                )
+            log.info("%s holds a finished run and belongs to %s: starting anew", self.state, difference)
+            return
         self.average, self.best, notes = load_state(self.state, self.network, self.optimizer)
         self.curve, self.done = [Epoch(*row) for row in notes["curve"]], notes["done"]
         log.info("going on after epoch %d", len(self.curve))
+        if self._is_over() and len(self.curve) < self.recipe.epochs:
+            log.info("dev has not risen for %d epochs, which is --patience: raise it to go on", self.recipe.patience)
 
 
 def network_of(recipe: Recipe, features: tuple[Feature, ...], labels: tuple[str, ...]) -> Classifier | Tagger:

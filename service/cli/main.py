@@ -27,18 +27,19 @@ from .operating import add_operating
 from .terminal import check_words, prepare_streams
 
 log = logging.getLogger(__name__)
-_TRAINING = {
+_LOCAL = {
     "train": "train a model on your own data",
     "pretrain": "train a language model to start from",
     "evaluate": "measure a model on labelled data",
     "robustness": "measure a model on labelled data as people type them",
+    "faithfulness": "which attribution method finds the tokens that matter",
 }
 _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
 _GROUPS = {
     "run a server": ("serve", "settings"),
     "ask a server": ("list", "predict", "inspect"),
-    "look inside": ("memory", "attribute", "faithfulness", "compare", "intervene", "top", "render"),
-    "make models": ("train", "pretrain", "evaluate", "robustness"),
+    "look inside": ("memory", "attribute", "compare", "intervene", "top", "render"),
+    "make models": ("train", "pretrain", "evaluate", "robustness", "faithfulness"),
 }
 
 
@@ -101,6 +102,7 @@ def _run(words: list[str]) -> int:
         options = parser.parse_args(words)
     except SystemExit as printed:  # --help and --version
         return int(printed.code or 0)
+    options.typed = words
     status: int = options.run(options)
     return status
 
@@ -139,21 +141,24 @@ def _parser(verb: str) -> _Overview:
     add_asking(parser.verbs)
     add_analyses(parser.verbs)
     add_changing(parser.verbs)
-    _add_training(parser.verbs, verb)
+    _add_local(parser.verbs, verb)
     return parser
 
 
-def _add_training(commands: Any, verb: str) -> None:
+def _add_local(commands: Any, verb: str) -> None:
     """The verbs that need torch: it takes seconds to import, and only they pay for it."""
-    if verb not in _TRAINING:
-        for name, note in _TRAINING.items():
+    if verb not in _LOCAL:
+        for name, note in _LOCAL.items():
             commands.add_parser(name, help=note)
         return
+    from .evaluation import add_evaluate
+    from .faithfulness import add_faithfulness
     from .pretraining import add_pretrain
     from .robustness import add_robustness
-    from .training import add_evaluate, add_train
+    from .training import add_train
 
     add_pretrain(commands)
     add_robustness(commands)
     add_train(commands)
     add_evaluate(commands)
+    add_faithfulness(commands)

@@ -1,15 +1,15 @@
 """`gatescope pretrain`: a language model that `gatescope train --start` begins from."""
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 from models.training.pretraining import Pretraining, pretrain
 from models.training.recipe import read_recipe_as
 
-from .training import bar, device
+from .checks import device
+from .notes import show_notes
+from .training import progress
 
 
 def add_pretrain(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add_pretrain(commands: Any) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    show_notes()
     recipe = read_recipe_as(Pretraining, options.recipe, {})
-    print(pretrain(recipe, options.texts, options.out, device(options.device), bar))
+    print(pretrain(recipe, options.texts, options.out, device(options.device), progress()))
     return 0

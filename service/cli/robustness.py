@@ -10,7 +10,7 @@ from models.checkpoint.checkpoint import load_checkpoint
 from models.training.data import read_rows
 from models.training.robustness import robustness, table
 
-from .training import device
+from .checks import device
 
 
 def add_robustness(commands: Any) -> None:

@@ -11,8 +11,10 @@ import torch
 
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
+from models.training.calibration import temperature
 from models.training.data import prepare, static_vectors
-from models.training.metrics import Predicted, accuracy, by_length, differing, f1, macro_f1, temperature
+from models.training.metrics import accuracy, by_length, differing, f1, macro_f1
+from models.training.predicted import Predicted
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
@@ -113,12 +115,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(labelled: Path, tmp_path: Path
 
     with pytest.raises(Killed):
         trained(recipe, labelled, state, kill_in_the_third_epoch)
+    with pytest.raises(TrainingError, match="units"):
+        trained(recipe.model_copy(update={"units": 9}), labelled, state)
     resumed = trained(recipe, labelled, state)
     assert resumed.curve == whole.curve
     for (name, a), b in zip(whole.network.state_dict().items(), resumed.network.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    with pytest.raises(TrainingError, match="units"):
-        trained(recipe.model_copy(update={"units": 9}), labelled, state)
 
 
 def test_training_stops_when_dev_no_longer_rises(labelled: Path) -> None:

@@ -384,7 +384,7 @@ def test_train_and_evaluate_make_a_model_that_is_served(
         "cpu",
     ]
     assert main(arguments) == 0
-    assert main(["evaluate", str(tmp_path / "weights/mine"), str(data)]) == 0
+    assert main(["evaluate", str(tmp_path / "weights/mine"), str(data), "--json"]) == 0
     out = capsys.readouterr().out
     assert json.loads(out[out.index("{") :])["metrics"]["accuracy"] == 1
     folder = tmp_path / "weights/mine"

@@ -1,0 +1,77 @@
+"""Whether a model is as often right as its scores say, and the temperature of a classifier (Guo et al. 2017).
+
+A score is that of a classifier's best label, or the probability of an entity that a tagger found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..network.spans import bio_tags, to_spans
+from .predicted import Predicted
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers whose scores lie in (low, high]: how many, their mean score, and the share that is right."""
+
+    low: float
+    high: float
+    answers: int
+    score: float
+    right: float
+
+
+def reliability(predicted: Predicted, labels: Sequence[str], temperature: float) -> list[Bin]:
+    """The bins of equal width that hold an answer, from the lowest."""
+    scores, right = _scored(predicted, labels, temperature)
+    place = np.minimum((scores * BINS).astype(int), BINS - 1)
+    return [
+        Bin(b / BINS, (b + 1) / BINS, int(inside.sum()), float(scores[inside].mean()), float(right[inside].mean()))
+        for b in range(BINS)
+        if (inside := place == b).any()
+    ]
+
+
+def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Mean distance between score and share of right answers, weighed by the answers; None where there are none."""
+    answers = sum(b.answers for b in bins)
+    return sum(abs(b.score - b.right) * b.answers for b in bins) / answers if answers else None
+
+
+def temperature(predicted: Predicted) -> float:
+    """The one number that divides a classifier's logits so that its loss is least."""
+    assert predicted.logits is not None
+    logits, targets = torch.tensor(predicted.logits, dtype=torch.float64), torch.tensor(np.array(predicted.targets))
+    grid = np.exp(np.linspace(np.log(0.25), np.log(6.0), 400))
+    losses = [float(nn.functional.cross_entropy(logits / t, targets)) for t in grid]
+    return round(float(grid[int(np.argmin(losses))]), 3)
+
+
+def log_probabilities(predicted: Predicted, temperature: float) -> NDArray[np.float64]:
+    """log P of each label of a classifier: float64 [text, label]."""
+    assert predicted.logits is not None
+    logits = torch.tensor(predicted.logits, dtype=torch.float64) / temperature
+    found: NDArray[np.float64] = torch.log_softmax(logits, dim=1).numpy()
+    return found
+
+
+def _scored(
+    predicted: Predicted, labels: Sequence[str], temperature: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The score of each answer, and whether it is right."""
+    if predicted.logits is not None:
+        log_p = log_probabilities(predicted, temperature)
+        return np.exp(log_p.max(1)), log_p.argmax(1) == np.array(predicted.targets)
+    tags, right, scores = bio_tags(labels), list[bool](), list[float]()
+    for path, target, span_scores in zip(predicted.paths, predicted.targets, predicted.span_scores, strict=True):
+        meant = set(to_spans([tags[k] for k in target]))
+        right += [span in meant for span in to_spans([tags[k] for k in path])]
+        scores += span_scores
+    return np.array(scores), np.array(right, np.bool_)

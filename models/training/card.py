@@ -1,0 +1,102 @@
+"""The model card: what was trained on what, by which command, and how well it does."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ..checkpoint.checkpoint import Checkpoint
+from .evaluate import Evaluation
+from .metrics import LabelScore
+from .pictures import CONFUSION, CURVE
+
+CARD = "card.md"
+_MANY_LABELS = 10  # more are counted in the card's first table and listed in that of the labels
+
+
+def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, command: str, limits: str) -> None:
+    """card.md: data and licence, the command, dev figures with their pictures, limits."""
+    m = checkpoint.manifest
+    sections = [
+        f"# {m.name}\n",
+        *([f"{m.description}\n"] if m.description else []),
+        _table(("", ""), _shape(checkpoint)),
+        f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
+        f"## Command\n\n```\n{command}\n```\n",
+        f"## Figures on dev ({evaluation.texts:,} texts)\n",
+        f"Pictures: [learning curve]({CURVE}), [confusion matrix]({CONFUSION}). Dev also chose the epoch (and a "
+        "classifier's temperature), so expect a little less elsewhere.\n",
+        _figures(evaluation),
+        f"[![learning curve]({CURVE})]({CURVE})\n",
+        "### Labels\n",
+        _table(("label", "precision", "recall", "F1", "support"), map(_label, evaluation.by_label), numbers=True),
+        "### By length\n",
+        _table(("tokens", "texts", "figure"), map(_bin, evaluation.by_length), numbers=True),
+        f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
+    ]
+    path.write_text("\n".join(sections), "utf-8", errors="backslashreplace")  # a file's name may not be UTF-8
+
+
+def typed_command(arguments: Sequence[str]) -> str:
+    """The command as it was typed, an option a line; of absolute paths the last two names: the rest is private."""
+    lines = ["gatescope"]
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if option.startswith("--") and equals:
+            argument = f"{option}={_without_home(value)}"
+        word = shlex.quote(_without_home(argument))
+        if argument.startswith("--"):
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return " \\\n  ".join(lines)
+
+
+def _without_home(value: str) -> str:
+    return "/".join(Path(value).parts[-2:]) if Path(value).is_absolute() and len(Path(value).parts) > 2 else value
+
+
+def _figures(evaluation: Evaluation) -> str:
+    """The headline figures and, where they were measured, those with the recurrences' weights in bfloat16."""
+    rounded = evaluation.bfloat16
+    names = {name: name.replace("_", " ") for name in evaluation.metrics}
+    if rounded is None:
+        return _table(("figure", "value"), [(names[k], f"{v:.4f}") for k, v in evaluation.metrics.items()])
+    rows = [(names[k], f"{v:.4f}", f"{rounded[k]:.4f} ({rounded[k] - v:+.4f})") for k, v in evaluation.metrics.items()]
+    rows.append(("texts answered otherwise", "", f"{rounded['texts_answered_otherwise']:.0f}"))
+    return _table(("figure", "value", "in bfloat16 (change)"), rows)
+
+
+def _shape(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    m = checkpoint.manifest
+    layers = f"{m.layers} layer{'s' if m.layers > 1 else ''}, {' and '.join(m.directions)}, {m.units} units"
+    reads = "each state" if m.task == "token-classification" else m.reads.replace("_", " ")
+    return [
+        ("task", f"{m.task}, language `{m.language}`"),
+        ("network", f"{m.cell.upper()}, {layers}; the head reads: {reads}"),
+        ("input", f"{m.tokenizer}: " + ", ".join(f"{f.kind} {f.rows} x {f.dimension}" for f in m.features)),
+        ("parameters", f"{checkpoint.parameters:,}, stored as float16"),
+        ("labels", _labels(checkpoint.labels)),
+        ("temperature", f"{m.temperature}"),
+    ]
+
+
+def _labels(labels: Sequence[str]) -> str:
+    return ", ".join(labels) if len(labels) <= _MANY_LABELS else f"{len(labels)}, listed under [Labels](#labels)"
+
+
+def _label(score: LabelScore) -> tuple[str, ...]:
+    return score.label, f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}", f"{score.support:,}"
+
+
+def _bin(row: Mapping[str, float | int | None]) -> tuple[str, str, str]:
+    return f"{row['from']} to {row['to'] or 'the longest'}", f"{row['texts']:,}", f"{row['figure']:.4f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
+    """Markdown; with `numbers` all columns but the first are aligned to the right."""
+    rule = ["---", *["---:" if numbers else "---"] * (len(head) - 1)]
+    return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in [head, rule, *rows])
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
