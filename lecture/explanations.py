@@ -6,6 +6,7 @@ each model's default method into its manifest. DIR holds, for each family of mod
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,7 @@ from models.analysis.subject import TextRuns
 from models.checkpoint.checkpoint import MANIFEST, load_checkpoint
 from models.inference.analyst import Analyst, Question
 from models.inference.predictor import Predictor
+from models.training.card import CARD, explanations
 from models.training.data import read_rows
 from service.pictures import canvas
 from service.pictures.views import View, gather
@@ -82,6 +84,7 @@ def main() -> None:
         else:
             rows.append(asdict(measured(folder, options.data)))
             set_default(folder, rows[-1]["default"])
+            set_card(folder, rows[-1])
     stored.write_text(json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
     write(rows, options.weights, options.out)
 
@@ -145,6 +148,14 @@ def set_default(folder: Path, method: str) -> None:
     path = folder / MANIFEST
     fields = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**fields, "default_attribution": method}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def set_card(folder: Path, row: dict[str, Any]) -> None:
+    """The card's section of explanations, before that of the limits."""
+    path = folder / CARD
+    card = re.sub(r"## Explanations\n.*?(?=## Limits)", "", path.read_text("utf-8"), flags=re.DOTALL)
+    reports = [MethodReport(**fields) for fields in row["reports"]]
+    path.write_text(card.replace("## Limits", f"{explanations(reports, row['default'])}\n## Limits"), "utf-8")
 
 
 def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:

@@ -95,8 +95,10 @@ def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = 
 
 
 def chosen_default(reports: Sequence[MethodReport]) -> str:
-    """The method that answers where none is named: of those that are affordable and near the best in both measures, the
-    most comprehensive; where none is near in both, the one that misses least.
+    """The method that answers where none is named; `reports` hold one that is affordable at least.
+
+    Of those that are affordable and near the best in both measures it is the most comprehensive; where none is near in
+    both, the one that misses least.
     """
     rows = [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
     return min(rows, key=lambda r: (shortfall(r, rows) > 0, shortfall(r, rows), -r.comprehensiveness)).method
