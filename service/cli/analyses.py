@@ -62,7 +62,7 @@ def _memory(options: argparse.Namespace) -> int:
 
 def half_life(fading: FadingOut) -> str:
     if fading.half_life_tokens is None:
-        return "no half-life"
+        return f"no half-life: {fading.half_life_note or 'nothing fades'}"
     return f"half-life {fading.half_life_tokens:.1f} tokens"
 
 

@@ -85,7 +85,8 @@ class RenderRequest(StrictRequest):
 class FadingOut(BaseModel):
     distance: list[int] = Field(description="tokens from the last one")
     value: list[float] = Field(description="gradient_norm there")
-    half_life_tokens: float | None
+    half_life_tokens: float | None = Field(description="of the line through log value; null where nothing fades")
+    half_life_note: str | None = Field(None, description="a sentence: why half_life_tokens is null")
 
 
 class Cost(BaseModel):
