@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from .engine.engine import Engine
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, documented, health, native, pictures
+from .routes import analyses, docs, documented, health, native, pictures
 from .settings import Settings
 from .state import State
 from .telemetry import RequestId
@@ -46,10 +46,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await state.engine.drain()
         state.engine.close()
 
-    app = FastAPI(title="gatescope", version=version("gatescope"), description=_DESCRIPTION, lifespan=lifespan)
-    for routes in (native, analyses, pictures):
+    app = FastAPI(
+        title="gatescope",
+        version=version("gatescope"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for routes in (native, analyses, pictures, health, docs):
         app.include_router(routes.router)
-    app.include_router(health.router)
     problems.install(app)
     documented.install(app)
     app.add_middleware(RequestId, log_requests=settings.access_log)

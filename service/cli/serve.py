@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 
 import uvicorn
@@ -20,14 +21,29 @@ log = logging.getLogger(__name__)
 def serve() -> int:
     """Run until SIGTERM or SIGINT, drain, and return the exit status: 0 when every request was answered.
 
-    Raises: StartupError, one sentence about a wrong setting or a missing device.
+    Raises: StartupError, one sentence about a wrong setting, a missing device or a port that is taken.
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    check_address(settings.host, settings.port)
     for sentence in unknown_variables(os.environ):
         log.warning(sentence)
     log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
     return _serve_in_one_process(settings) if settings.workers == 1 else _serve_in_workers(settings)
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises: StartupError where the address cannot be listened on, before models are loaded for nothing."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StartupError(
+            f"GATESCOPE_HOST {host!r} and GATESCOPE_PORT {port} cannot be listened on ({reason}): choose another port"
+        ) from None
 
 
 def _serve_in_one_process(settings: Settings) -> int:

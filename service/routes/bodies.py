@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson
+from .mistakes import sentence
 
 Schema = TypeVar("Schema", bound=BaseModel)
 _DRAIN_FACTOR = 4  # read up to this many times the limit: a client still sending cannot read the 413
@@ -49,11 +50,11 @@ def decode(body: bytes) -> Any:
 
 
 def validate(value: Any, schema: type[Schema]) -> Schema:
-    """Raises: InvalidRequest, one sentence about the first thing that is wrong."""
+    """Raises: InvalidRequest, one sentence that names every error."""
     try:
         return schema.model_validate(value)
     except ValidationError as error:
-        raise InvalidRequest(_sentence(error, schema)) from None
+        raise InvalidRequest(sentence(error, schema)) from None
 
 
 def accepted(request: Request, offered: tuple[str, ...]) -> str:
@@ -107,22 +108,3 @@ def _check_content_type(request: Request) -> None:
     kind = found.split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson(kind[:100])
-
-
-def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]")) or "the body"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return f"{where} is not a field of this request: look for a typo, /docs lists those of {schema.__name__}{more}"
-    if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{where}: expected a JSON object, found {_brief(first['input'])}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    found = "" if first["type"] in ("missing", "value_error") else f", found {_brief(first['input'])}"
-    return f"{where}: {message}{found}{more}"
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,7 +2,6 @@
 
 import platform
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from fastapi import APIRouter, Request, Response
@@ -16,8 +15,9 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/health", summary="Alive")
 @router.get("/health/live", summary="Alive")
-async def live() -> dict[str, bool]:
-    return {"live": True}
+async def live() -> schemas.Liveness:
+    """Answers as long as the process does: for a liveness probe."""
+    return schemas.Liveness(live=True)
 
 
 @router.get(
@@ -27,6 +27,7 @@ async def live() -> dict[str, bool]:
     responses={503: {"model": schemas.Readiness, "description": "loading, draining, or none could be loaded"}},
 )
 async def ready(request: Request) -> Response:
+    """200 once the models are loaded, also beside broken ones; 503 before, and after SIGTERM: for a readiness probe."""
     state = state_of(request)
     body = schemas.Readiness(ready=state.ready, models=state.registry.names, broken=state.broken)
     headers = None if state.ready else {"retry-after": "1"}
@@ -34,15 +35,20 @@ async def ready(request: Request) -> Response:
 
 
 @router.get("/info", summary="Version, device, models and limits")
-async def info(request: Request) -> dict[str, Any]:
+async def info(request: Request) -> schemas.Info:
+    """What runs, on which device, and the limits of a request."""
     state = state_of(request)
-    return {
-        "name": "gatescope",
-        "version": version("gatescope"),
-        "device": str(state.device),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "models": state.registry.names,
-        "default_model": state.registry.default,
-        "limits": {k: v for k, v in state.settings.model_dump().items() if k.startswith("max_") or k == "deadline_ms"},
-    }
+    return schemas.Info.model_validate(
+        {
+            "name": "gatescope",
+            "version": version("gatescope"),
+            "device": str(state.device),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "models": state.registry.names,
+            "default_model": state.registry.default,
+            "limits": {
+                k: v for k, v in state.settings.model_dump().items() if k.startswith("max_") or k == "deadline_ms"
+            },
+        }
+    )
