@@ -19,6 +19,7 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from models.analysis.attribution import Options
 from models.analysis.faithfulness import CURVE, EXHAUSTIVE_TOKENS
 from models.analysis.method_reports import (
     AFFORDABLE,
@@ -45,6 +46,7 @@ from service.pictures.words import Language
 from .markdown import table
 
 _TIMED = 5
+MEASURED_WITH = {"shapley": Options(permutations=16)}  # of long texts; by itself it takes up to 128
 SKY = "#56B4E9"  # Okabe and Ito's
 REVIEW = (
     "酒店的位置很好，离地铁站走路五分钟，周围吃饭也方便。房间虽然不大，但是打扫得很干净，床也舒服。早餐种类一般，咖啡不好喝。"
@@ -102,7 +104,7 @@ def measured(folder: Path, data: Path) -> ModelReport:
     if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
         methods = [name for name in methods if name in _TAGGER_METHODS]
     with torch.inference_mode():
-        reports = method_reports(long, methods, progress_of(folder.name))
+        reports = method_reports(long, methods, progress_of(folder.name), MEASURED_WITH)
         exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
         times = relative_times(
             predictor, runs, [r.method for r in reports if (r.predictions_long or LONG) <= AFFORDABLE]
