@@ -22,7 +22,7 @@ from models.recurrence.cells import Cell
 from models.recurrence.layer import Direction
 from models.runtime.cpu.kernel import Kernel, choose
 from models.text.features import Feature, batch_ids, text_ids
-from models.text.tokenizers import Tokens
+from models.text.tokens import Tokens
 
 from .contenders import BF16, FUSED, LIBRARY, LOOP, RECORDED, Batch, Field, Network, compare, contenders
 from .graphs import INT8, with_onnx

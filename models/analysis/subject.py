@@ -18,7 +18,7 @@ from ..network.network import Classifier, Tagger
 from ..recurrence.encoder import Pass
 from ..runtime.runner import Activations, Runner
 from ..text.features import TextIds, batch_ids, kept_ids
-from ..text.tokenizers import Tokens
+from ..text.tokens import Tokens
 from .attribution import Output
 from .readout import host
 

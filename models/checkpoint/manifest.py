@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ..network.network import Reads, Task
 from ..recurrence.cells import Cell
 from ..recurrence.layer import Direction
-from ..text.features import FeatureKind
+from ..text.features import GAP_ROWS, FeatureKind
 
 FORMAT: Literal["gatescope-checkpoint-1"] = "gatescope-checkpoint-1"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -39,13 +39,14 @@ class Manifest(_Strict):
     cell: Cell
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     description: str
-    tokenizer: Literal["characters", "words"]
-    features: Annotated[tuple[FeatureEntry, ...], Field(min_length=1, max_length=5)]
+    tokenizer: Literal["characters", "words", "mixed"]
+    features: Annotated[tuple[FeatureEntry, ...], Field(min_length=1, max_length=6)]
     layers: Annotated[int, Field(ge=1, le=16)]
     directions: tuple[Direction, ...]
     units: Annotated[int, Field(ge=1, le=4096)]
     reads: Reads = "last_state"
     labels: str = "labels.txt"
+    label_names: dict[str, str] = {}
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     max_characters: Annotated[int, Field(ge=1, le=10_000_000)] = 20000
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
@@ -62,6 +63,8 @@ class Manifest(_Strict):
         kinds = [f.kind for f in self.features]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"a feature stands twice: {kinds}")
+        if any(f.kind == "gap" and f.rows != GAP_ROWS for f in self.features):
+            raise ValueError(f"the feature 'gap' has {GAP_ROWS} rows in every model")
         if kinds[0] != "token":
             raise ValueError(f"the first feature is {kinds[0]!r}: it is 'token' in every model")
         if self.task == "token-classification" and self.reads != "last_state":

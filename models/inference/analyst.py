@@ -19,6 +19,7 @@ from ..analysis.memory import Measure, memory
 from ..analysis.methods import FALLBACK, METHODS, attribute, method_named
 from ..analysis.subject import Subject, TextRuns
 from ..errors import OptionError, SelectionError
+from ..network.constraints import bar
 from ..network.network import Tagger
 from ..recurrence.encoder import Pass
 from ..runtime.runner import Activations
@@ -211,7 +212,8 @@ class Analyst:
         if timestep is None:
             return int(runs.outputs().argmax())
         assert isinstance(self.network, Tagger)
-        return self.network.crf.viterbi(self.network.emissions(runs.run), runs.run.lengths)[0][timestep]
+        scored = bar(self.network.emissions(runs.run), [runs.tokens], self.outputs)
+        return self.network.crf.viterbi(scored, runs.run.lengths)[0][timestep]
 
     def _check_timestep(self, text: Prepared, timestep: int | None) -> None:
         if isinstance(self.network, Tagger):

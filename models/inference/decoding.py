@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checkpoint.checkpoint import Checkpoint
+from ..network.constraints import bar
 from ..network.crf import LinearChain, TextLattice
 from ..network.network import Tagger
 from ..network.spans import Span, to_spans
@@ -29,7 +30,7 @@ class Decoder:
         if self.crf is None:
             logits = _host(outputs)
             scores = self._ranked(softmax(logits, self.temperature))
-            return [Prediction(t.tokens, z, s) for t, z, s in zip(texts, logits, scores, strict=True)]
+            return [Prediction(t.tokens, z, t.known_fraction, s) for t, z, s in zip(texts, logits, scores, strict=True)]
         return self._tagged(self.crf, texts, outputs)
 
     def scores(self, logits: Array) -> Scores:
@@ -47,16 +48,18 @@ class Decoder:
 
     def _tagged(self, crf: LinearChain, texts: Sequence[Prepared], emissions: Tensor) -> list[Prediction]:
         lengths = torch.tensor([len(t) for t in texts], device=emissions.device)
-        paths = crf.viterbi(emissions, lengths)
+        scored = bar(emissions, [t.tokens for t in texts], self.tags)
+        paths = crf.viterbi(scored, lengths)
         spans = [to_spans([self.tags[k] for k in path]) for path in paths]
-        lattice = crf.lattice(emissions, lengths) if any(spans) else None
+        lattice = crf.lattice(scored, lengths) if any(spans) else None
         predictions = []
         for b, (text, path) in enumerate(zip(texts, paths, strict=True)):
             entities: tuple[Entity, ...] = ()
             if lattice and spans[b]:
-                text_lattice = crf.text_lattice(lattice, emissions, b, len(text))
+                text_lattice = crf.text_lattice(lattice, scored, b, len(text))
                 entities = tuple(self._entity(text, span, path, text_lattice) for span in spans[b])
-            predictions.append(Prediction(text.tokens, _host(emissions[b, : len(text)]), entities=entities))
+            own = _host(emissions[b, : len(text)])
+            predictions.append(Prediction(text.tokens, own, text.known_fraction, entities=entities))
         return predictions
 
     def _entity(self, text: Prepared, span: Span, path: Sequence[int], lattice: TextLattice) -> Entity:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from ..analysis.reductions import Reduced
 from ..recurrence.certificate import Certificate
 from ..text.features import TextIds
-from ..text.tokenizers import Tokens
+from ..text.tokenizers import KIND_FORMS
+from ..text.tokens import Tokens
+from ..text.vocabulary import UNKNOWN
 from .inspection import Selection
 
 Array = NDArray[np.float32]
@@ -24,6 +26,12 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def known_fraction(self) -> float:
+        """The share of the tokens whose form is in the vocabulary, and not one of a kind such as <emoji>."""
+        known = int((self.ids["token"] != UNKNOWN).sum()) - sum(form in KIND_FORMS for form in self.tokens.forms)
+        return max(0, known) / len(self)
 
     def prefix(self, length: int) -> "Prepared":
         """The first `length` tokens; their ids stay the same, because no feature of a token reads later tokens."""
@@ -69,10 +77,12 @@ class Prediction:
     """The prediction for one text. scores of every label, best first (classifiers); entities in text order (taggers).
 
     logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].
+    known_fraction: as `Prepared` has it: where it is low, little of the text was in the training data.
     """
 
     tokens: Tokens
     logits: Array
+    known_fraction: float
     scores: tuple[tuple[str, float], ...] | None = None
     entities: tuple[Entity, ...] | None = None
     inside: Inside | None = None

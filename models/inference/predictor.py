@@ -9,6 +9,7 @@ import torch
 from ..analysis.reductions import reduce
 from ..checkpoint.checkpoint import Checkpoint
 from ..errors import EmptyText, OptionError, TooManyCharacters, TooManyTokens
+from ..network.constraints import bar
 from ..network.crf import Lattice
 from ..network.network import Classifier, Tagger
 from ..recurrence.certificate import Certificate, chosen_timesteps
@@ -17,7 +18,8 @@ from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.kernel import KernelUnavailable, Precision, choose
 from ..runtime.runner import Activations, Recording, Runner, TorchRunner
 from ..text.features import batch_ids, text_ids
-from ..text.tokenizers import TOKENIZERS, Tokens
+from ..text.tokenizers import TOKENIZERS
+from ..text.tokens import Tokens
 from ..text.vocabulary import Vocabulary
 from .decoding import Decoder, softmax
 from .inspection import Inspection, Plan, Selection, Shape, plan
@@ -168,7 +170,7 @@ class Predictor:
         reduced = {name: values[name] for name in inspection_plan.reduced}
         emissions = marginals = None
         if options.token_scores:
-            emissions, marginals = self._token_scores(run, row, n)
+            emissions, marginals = self._token_scores(text, run, row)
         return Inside(
             selection,
             {name: values[name] for name in inspection_plan.tensors},
@@ -210,12 +212,13 @@ class Predictor:
                 largest = max(largest, error)
         return Certificate(largest, self.runner.precision, self.device.type, self.runner.kernel)
 
-    def _token_scores(self, run: Pass, row: int, length: int) -> tuple[Array, Array]:
-        """(emissions, marginals), each [time, tag]."""
+    def _token_scores(self, text: Prepared, run: Pass, row: int) -> tuple[Array, Array]:
+        """(emissions, marginals), each [time, tag]; the marginals are of the paths that the text allows."""
         assert isinstance(self.network, Tagger)
-        emissions = self.runner.outputs(run)[row : row + 1, :length]
-        lattice: Lattice = self.network.crf.lattice(emissions, run.lengths[row : row + 1])
-        marginals = self.network.crf.text_lattice(lattice, emissions, 0, length).marginals()
+        emissions = self.runner.outputs(run)[row : row + 1, : len(text)]
+        scored = bar(emissions, [text.tokens], self.checkpoint.tags)
+        lattice: Lattice = self.network.crf.lattice(scored, run.lengths[row : row + 1])
+        marginals = self.network.crf.text_lattice(lattice, scored, 0, len(text)).marginals()
         return emissions[0].cpu().numpy(), marginals.astype(np.float32)
 
     def _prefixes(self, text: Prepared, run: Pass, row: int) -> Prefixes:

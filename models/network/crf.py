@@ -52,10 +52,10 @@ class LinearChain(nn.Module):
         """score(y) of the given tags: emissions [batch, time, tag], tags int64 [batch, time] -> [batch]."""
         time = torch.arange(emissions.shape[1], device=emissions.device)
         inside = time < lengths[:, None]
-        said = emissions.gather(2, tags[:, :, None])[:, :, 0].masked_fill(~inside, 0).sum(1)
+        emission_scores = emissions.gather(2, tags[:, :, None])[:, :, 0].masked_fill(~inside, 0).sum(1)
         steps = self.transitions[tags[:, :-1], tags[:, 1:]].masked_fill(~inside[:, 1:], 0).sum(1)
         last = tags.gather(1, (lengths - 1)[:, None])[:, 0]
-        return self.start[tags[:, 0]] + said + steps + self.end[last]
+        return self.start[tags[:, 0]] + emission_scores + steps + self.end[last]
 
     def log_partition(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """log Z: [batch]."""
@@ -69,6 +69,14 @@ class LinearChain(nn.Module):
     def loss(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
         """-log P(tags), summed over the batch."""
         return (self.log_partition(emissions, lengths) - self.score(emissions, tags, lengths)).sum()
+
+    def partial_loss(self, emissions: Tensor, allowed: Tensor, lengths: Tensor) -> Tensor:
+        """-log of the sum of P over the paths that use allowed tags alone, summed over the batch.
+
+        allowed: bool [batch, time, tag]; one tag a token gives `loss`. Source: Tsuboi et al. 2008.
+        """
+        within = self.log_partition(emissions.masked_fill(~allowed, FORBIDDEN), lengths)
+        return (self.log_partition(emissions, lengths) - within).sum()
 
     def viterbi(self, emissions: Tensor, lengths: Tensor) -> list[list[int]]:
         """The best path of each text; of equal ones the one of the lower tag. No copy to the host inside the loop."""

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .tokenizers import Token, Tokens
+from .tokens import EMPTY_LINE, JOINED, Token, Tokens
 from .vocabulary import PADDING, Vocabulary
 
-FeatureKind = Literal["token", "bigram", "subword", "affix", "shape"]
+FeatureKind = Literal["token", "bigram", "subword", "affix", "shape", "gap"]
+GAP_ROWS = EMPTY_LINE + 1
 
 
 def bigram_forms(tokens: Tokens) -> list[str]:
@@ -36,19 +37,18 @@ def subwords(token: Token) -> list[str]:
 
 def affixes(token: Token) -> list[str]:
     """Prefixes and suffixes of 1 to 4 characters, capitals kept: ``Lon`` and ``don`` of London."""
-    return [
-        piece for n in range(1, min(4, len(token.text)) + 1) for piece in (f"{token.text[:n]}-", f"-{token.text[-n:]}")
-    ]
+    word = token.spelling
+    return [piece for n in range(1, min(4, len(word)) + 1) for piece in (f"{word[:n]}-", f"-{word[-n:]}")]
 
 
 def shape(token: Token) -> list[str]:
     """The pattern of capitals, small letters, digits and the rest, runs shortened: ``McDonald-7`` -> ``AaAa-0``."""
     out = ""
-    for c in token.text:
+    for c in token.spelling:
         kind = "0" if c.isdecimal() else "A" if c.isupper() else "a" if c.isalpha() else c
         if not out.endswith(kind):
             out += kind
-    return [out if len(token.text) > 1 else f"{out}."]
+    return [out if len(token.spelling) > 1 else f"{out}."]
 
 
 _PIECES: dict[str, Callable[[Token], list[str]]] = {"subword": subwords, "affix": affixes, "shape": shape}
@@ -59,7 +59,7 @@ class Feature:
     """One table of x_t: how a token's rows in it are named.
 
     rows: of the table, padding's row 0 included; dimension: of each row.
-    vocabulary: for ``token`` and ``bigram``; the other kinds are hashed.
+    vocabulary: for ``token`` and ``bigram``; ``gap`` has a row for each of its four values; the rest are hashed.
     """
 
     kind: FeatureKind
@@ -69,16 +69,18 @@ class Feature:
 
     def ids(self, tokens: Tokens) -> NDArray[np.int64]:
         """For each token the rows that it names, at least one: [time, bag], short bags filled with `PADDING`."""
+        if self.kind == "gap":
+            return np.array(tokens.gaps or [JOINED] * len(tokens), np.int64)[:, None]
         if self.kind in _PIECES:
-            return _rectangle([_buckets(self.kind, token.text, token.form, self.rows) for token in tokens])
+            return _rectangle([_buckets(self.kind, token.spelling, token.form, self.rows) for token in tokens])
         assert self.vocabulary is not None
         forms = bigram_forms(tokens) if self.kind == "bigram" else tokens.forms
         return np.array(self.vocabulary.ids(forms), np.int64)[:, None]
 
 
 @lru_cache(maxsize=65536)
-def _buckets(kind: FeatureKind, text: str, form: str, rows: int) -> tuple[int, ...]:
-    pieces = _PIECES[kind](Token(text, 0, len(text), form))
+def _buckets(kind: FeatureKind, spelling: str, form: str, rows: int) -> tuple[int, ...]:
+    pieces = _PIECES[kind](Token(spelling, 0, len(spelling), form, spelling, JOINED))
     return tuple(1 + zlib.crc32(piece.encode("utf-8", "surrogatepass")) % (rows - 1) for piece in pieces)
 
 
@@ -98,12 +100,12 @@ def text_ids(features: Sequence[Feature], tokens: Tokens) -> TextIds:
 
 
 def kept_ids(features: Sequence[Feature], tokens: Tokens, ids: TextIds, places: Sequence[int]) -> TextIds:
-    """The ids of a text of which only some tokens are read; of its features the bigram alone sees a neighbour."""
+    """The ids of a text of which only some tokens are read; bigram and gap see what stands before."""
     chosen = list(places)
     kept = {kind: rows[chosen] for kind, rows in ids.items()}
     for feature in features:
-        if feature.kind == "bigram":
-            kept["bigram"] = feature.ids(tokens.only(chosen))
+        if feature.kind in ("bigram", "gap"):
+            kept[feature.kind] = feature.ids(tokens.only(chosen))
     return kept
 
 

@@ -1,96 +1,150 @@
 r"""Text -> tokens, one a timestep, each with its place in the text as it was sent.
 
-Chinese is read by character, English by word ("don't" is ``do`` + ``n't`` and "It's" is ``It`` + ``'s``, as in the Penn
-Treebank, so that raw and tokenised text meet). Tokens are cut from the raw text first and normalised one by one
-afterwards: offsets are right by construction, whatever normalisation does to the length.
+``mixed`` reads Chinese by character and everything else by word, whatever the language of the model. What people type
+stands in it as one token each: a web or mail address, an @handle, a #tag, a mark-up tag, an emoji, a run of one mark.
+``characters`` and ``words`` are the readings of older models: every character alone, and words without those kinds.
 
-White space lies in no token; everything else lies in exactly one. A token has at most 64 code points, so that what a
-stream has to read anew is bounded.
+"don't" is ``do`` + ``n't`` and "It's" is ``It`` + ``'s``, as in the Penn Treebank, so that raw and tokenised text meet.
+Tokens are cut from the raw text first and folded one by one afterwards: offsets are right by construction, whatever
+folding does to the length. No token's form, spelling or gap depends on what follows the token.
+
+White space lies in no token, but within a mark-up tag; everything else lies in exactly one. A token has at most 64 code
+points, so that what a stream has to read anew is bounded.
 
 Source: Unicode NFKC (UAX #15); Penn Treebank tokenisation for the English clitics.
 """
 
+import html
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, overload
+from typing import Any
 
 import regex
 
+from .folding import fold
+from .tokens import BLANK, EMPTY_LINE, JOINED, LINE_BREAK, Tokens
+
 LONGEST_TOKEN = 64
+Tokenizer = Callable[[str], Tokens]
 
 # accents, variation selectors, joined emoji, skin tones
 _MARKS = r"(?:\p{M}|\u200d[^\s\x1c-\x1f]|[\U0001F3FB-\U0001F3FF]){0,31}"
 _VISIBLE = r"[^\s\x1c-\x1f]"  # str.isspace counts these four separators too
+_FLAG = r"[\U0001F1E6-\U0001F1FF]{2}"
 _JOINS = regex.compile(r"[\p{M}\u200d\U0001F1E6-\U0001F1FF\U0001F3FB-\U0001F3FF]")  # where a token may be longer than 1
-_CHARACTER = regex.compile(rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_VISIBLE}{_MARKS}")
+_CHARACTER = regex.compile(rf"{_FLAG}|{_VISIBLE}{_MARKS}")
 
 _LETTER = r"[\p{L}\p{N}--\p{Han}]"
 _INSIDE = r"[\p{L}\p{N}\p{M}--\p{Han}]"
-_END = rf"(?:(?!{_LETTER})|(?=[nN]['’][tT]))"  # n't is cut off, so what stands before it ends there
-_WORD = regex.compile(
-    rf"""
-      (?:[\p{{L}}--\p{{Han}}]\.){{2,8}}                                      # U.S.
-    | \p{{N}}{{1,24}}(?:[.,:/-]\p{{N}}{{1,9}}){{0,4}}{_END}                  # 12,000  1996-08-22  3-2
-    | {_LETTER}{_INSIDE}{{0,31}}(?:[-&_'’]{_INSIDE}{{1,15}}){{0,2}}         # well-made  O'Brien  don't
-    | ['’](?:s|m|d|re|ve|ll|S|M|D|RE|VE|LL){_END}                          # 's, where the text is tokenised already
-    | [\U0001F1E6-\U0001F1FF]{{2}}                                          # a flag is two letters
-    | {_VISIBLE}{_MARKS}
-    """,
-    regex.VERBOSE | regex.V1,
-)
-_CLITIC = regex.compile(r"(?:(?<=[\p{L}\p{N}\p{M}])n['’]t|['’](?:s|m|d|re|ve|ll))$", regex.IGNORECASE)
+_CLITICS = "(?:s|m|d|re|ve|ll|S|M|D|RE|VE|LL)"
 _DIGIT = regex.compile(r"\p{Nd}")
 
 
-class Token(NamedTuple):
-    """One timestep's text.
+def _word_pattern(apostrophe: str, inside: str, joint: str = "[-&_]", hyphens: str = "-") -> str:
+    """Abbreviations, numbers, words and clitics.
 
-    ``text == raw[start:end]`` in code points; ``form`` is what the vocabulary is asked for.
+    apostrophe: a class of characters; inside: what a word goes on with; joint: what joins two of its parts; hyphens:
+    what joins two numbers.
+    """
+    end = rf"(?:(?!{_LETTER})|(?=[nN]{apostrophe}[tT]))"  # n't is cut off, so what stands before it ends there
+    return rf"""
+      (?:[\p{{L}}--\p{{Han}}]\.){{2,8}}                                           # U.S.
+    | \p{{N}}{{1,24}}(?:[.,:/{hyphens}]\p{{N}}{{1,9}}){{0,4}}{end}                        # 12,000  1996-08-22  3-2
+    | {_LETTER}{inside}{{0,31}}(?:(?:{joint}|{apostrophe}){_INSIDE}{{1,15}}){{0,2}}  # well-made  O'Brien  don't
+    | {apostrophe}{_CLITICS}{end}                                                 # 's, where the text is tokenised
     """
 
-    text: str
-    start: int
-    end: int
-    form: str
+
+def _clitic_pattern(apostrophe: str) -> str:
+    return rf"(?:(?<=[\p{{L}}\p{{N}}\p{{M}}])n{apostrophe}t|{apostrophe}{_CLITICS})$"
 
 
-class Tokens(Sequence[Token]):
-    """The tokens of one text, column by column: a prediction needs their forms alone, and most are never looked at.
+def _compiled(pattern: str) -> Any:
+    return regex.compile(pattern, regex.VERBOSE | regex.V1)
 
-    text: the whole; starts, ends and forms: one entry a token.
+
+# What people type, in the order in which it is looked for: the kind of token and how it is written.
+_BULLETS = "•‣●○■□◆◇▪▫▶►✓✔©®™"  # Unicode counts some among the pictures; a reader takes them for marks
+_KINDS = {
+    "url": r"""(?i:https?://|www\.)[^\s<>"'\p{Han}\p{Ps}\p{Pe}，。！？；：、“”‘’…]{1,56}(?<![.,;:!?*_~])""",
+    "email": r"[A-Za-z0-9][A-Za-z0-9._+-]{0,22}@[A-Za-z0-9-]{1,20}(?:\.[A-Za-z0-9-]{2,9}){1,2}",
+    "handle": r"(?<![[\p{L}\p{N}_@]--\p{Han}])@[A-Za-z0-9_]{1,30}",
+    "hashtag": r"(?<![[\p{L}\p{N}_&]--\p{Han}])\#[\p{L}--\p{Han}][[\p{L}\p{N}_]--\p{Han}]{0,40}",
+    "markup": r"</?[A-Za-z][^<>\n]{0,60}>",
+    "escape": r"(?:&(?:[a-z]{2,6}|\#[0-9]{1,5});|-[LlRr][RrCcSs][Bb]-)",  # of mark-up, and the Penn Treebank's brackets
+    "emoji": rf"(?:{_FLAG}|[0-9\#*]\uFE0F?\u20E3|[\p{{Extended_Pictographic}}--[{_BULLETS}]]{_MARKS})",
+    "format": r"[[\p{Cf}\p{Cc}]--[\s\x1c-\x1f]]{1,32}",
+}
+KIND_FORMS = frozenset(f"<{kind}>" for kind in ("url", "email", "handle", "markup", "emoji", "format", "symbol"))
+OUTSIDE = KIND_FORMS - {"<symbol>"}  # forms of what is part of no entity
+
+_APOSTROPHE = "['’‘ʼ＇′`]"
+_BRACKETS = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}"}
+_HYPHENS = "‐‑‒–-"
+_JOINERS = r"\u00AD\u200C\u200D\u2060"  # soft hyphens and the like: inside a word they are part of it
+_RUN = r"(?P<run>(?P<mark>[\p{P}\p{S}])(?P=mark){1,63})"
+_MIXED = _compiled(
+    rf"\p{{Han}}{_MARKS}|"
+    + "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items())
+    + "|"
+    + _word_pattern(
+        _APOSTROPHE, rf"(?:{_INSIDE}|[{_JOINERS}](?={_INSIDE}))", rf"(?:[_{_HYPHENS}]|&(?!\#?\w{{2,6}};))", _HYPHENS
+    )
+    + f"|{_RUN}|{_VISIBLE}{_MARKS}"
+)
+_JOINER = regex.compile(f"[{_JOINERS}]")
+_NEGATED = "do|does|did|ca|could|wo|would|should|is|are|was|were|has|have|had|ai|must|need"
+_LINE_BREAK = regex.compile(r"\r\n|[\n\r\v\f\x85\u2028]")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How one way of reading cuts and folds.
+
+    clitic: what is cut off a word's end, again and again; fold: (text, kind) -> (form, spelling).
     """
 
-    __slots__ = ("ends", "forms", "starts", "text")
+    pattern: Any
+    clitic: Any
+    fold: Callable[[str, str | None], tuple[str, str]]
+    knows_lines: bool
 
-    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int], forms: Sequence[str]) -> None:
-        self.text, self.starts, self.ends, self.forms = text, starts, ends, forms
+    def tokens(self, text: str) -> Tokens:
+        starts, ends, forms, spellings = [], [], [], []
+        for match in self.pattern.finditer(text):
+            word, start, kind = match[0], match.start(), match.lastgroup
+            for piece in (word,) if kind or len(word) < 3 else self._without_clitics(word):
+                form, spelling = self.fold(piece, kind)
+                kind = "clitic"
+                starts.append(start)
+                start += len(piece)
+                ends.append(start)
+                forms.append(form)
+                spellings.append(spelling)
+        if not self.knows_lines:
+            return Tokens(text, starts, ends, forms)
+        return Tokens(text, starts, ends, forms, spellings, _gaps(text, starts, ends))
 
-    def __len__(self) -> int:
-        return len(self.forms)
-
-    @overload
-    def __getitem__(self, at: int) -> Token: ...
-    @overload
-    def __getitem__(self, at: slice) -> "Tokens": ...
-    def __getitem__(self, at: int | slice) -> "Token | Tokens":
-        if isinstance(at, slice):
-            return Tokens(self.text, self.starts[at], self.ends[at], self.forms[at])
-        start, end = self.starts[at], self.ends[at]
-        return Token(self.text[start:end], start, end, self.forms[at])
-
-    def __iter__(self) -> Iterator[Token]:
-        for start, end, form in zip(self.starts, self.ends, self.forms, strict=True):
-            yield Token(self.text[start:end], start, end, form)
-
-    def only(self, places: Sequence[int]) -> "Tokens":
-        """The tokens at these places, ascending; the text stays whole."""
-        columns = (self.starts, self.ends, self.forms)
-        starts, ends, forms = ([column[n] for n in places] for column in columns)
-        return Tokens(self.text, starts, ends, forms)  # type: ignore[arg-type]  # mypy joins int and str
+    def _without_clitics(self, word: str) -> list[str]:
+        """``can't've`` -> ``ca``, ``n't``, ``'ve``"""
+        clitics: list[str] = []
+        while (found := self.clitic.search(word)) and found.start() > 0:
+            clitics.append(found[0])
+            word = word[: found.start()]
+        return [word, *reversed(clitics)]
 
 
-Tokenizer = Callable[[str], Tokens]
+def _gaps(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """What stands before each token: `JOINED`, `BLANK`, `LINE_BREAK` or `EMPTY_LINE`."""
+    gaps = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))][: len(starts)]
+    for t in range(1, len(starts)):
+        end, start = ends[t - 1], starts[t]
+        if start > end:
+            breaks = len(_LINE_BREAK.findall(text, end, start)) if text[end:start] not in (" ", "\u3000") else 0
+            gaps[t] = (BLANK, LINE_BREAK, EMPTY_LINE)[min(breaks, 2)]
+    return gaps
 
 
 @lru_cache(maxsize=65536)
@@ -99,11 +153,32 @@ def _folded(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
 
 
-def _word_form(text: str) -> str:
+def _word_form(text: str, kind: str | None = None) -> tuple[str, str]:
     """As `_folded`; a curly apostrophe is straight and every digit is 0, for a year is a year."""
     if text.isascii() and text.isalpha():
-        return text.lower()
-    return str(_DIGIT.sub("0", _folded(text))).replace("’", "'")
+        return text.lower(), text
+    return str(_DIGIT.sub("0", _folded(text))).replace("’", "'"), text
+
+
+@lru_cache(maxsize=65536)
+def _mixed_form(text: str, kind: str | None) -> tuple[str, str]:
+    """The form and the spelling of a token of ``mixed``.
+
+    A kind has one form for all that is of it; a run is its mark twice, however long it is.
+    """
+    if f"<{kind}>" in OUTSIDE:
+        return f"<{kind}>", f"<{kind}>"
+    if kind == "escape":
+        plain = _BRACKETS.get(text.lower(), html.unescape(text)).strip()
+        return _mixed_form(plain, None) if plain and plain != text else ("<markup>", "<markup>")
+    spelling = fold(_JOINER.sub("", text)) or text
+    if kind == "run":
+        spelling = spelling[0] * 2 if spelling[0] != "'" else '"'
+    elif len(text) == 1 and spelling == text and unicodedata.category(text) in ("So", "Co", "Cn", "Cs"):
+        return "<symbol>", "<symbol>"
+    if kind == "clitic" and spelling.lower() == "nt":  # of dont and cant
+        return "n't", spelling
+    return str(_DIGIT.sub("0", spelling.lower())), spelling
 
 
 @lru_cache(maxsize=65536)
@@ -127,26 +202,28 @@ def characters(text: str) -> Tokens:
     return Tokens(text, starts, [i + 1 for i in starts], [form for form in forms if form])
 
 
+_WORDS = _Reading(
+    _compiled(_word_pattern("['’]", _INSIDE) + f"|{_FLAG}|{_VISIBLE}{_MARKS}"),
+    regex.compile(_clitic_pattern("['’]"), regex.IGNORECASE),
+    _word_form,
+    knows_lines=False,
+)
+_MIXED_READING = _Reading(
+    _MIXED,
+    regex.compile(rf"{_clitic_pattern(_APOSTROPHE)}|(?<=^(?:{_NEGATED}))nt$", regex.IGNORECASE),
+    _mixed_form,
+    knows_lines=True,
+)
+
+
 def words(text: str) -> Tokens:
     """``"It's good."`` -> ``It``, ``'s``, ``good``, ``.``; Chinese characters inside stand alone."""
-    starts, ends, forms = [], [], []
-    for m in _WORD.finditer(text):
-        start = m.start()
-        for piece in _without_clitics(m[0]):
-            starts.append(start)
-            forms.append(_word_form(piece))
-            start += len(piece)
-            ends.append(start)
-    return Tokens(text, starts, ends, forms)
+    return _WORDS.tokens(text)
 
 
-def _without_clitics(word: str) -> list[str]:
-    """``can't've`` -> ``ca``, ``n't``, ``'ve``"""
-    clitics: list[str] = []
-    while ("'" in word or "’" in word) and (found := _CLITIC.search(word)) and found.start() > 0:
-        clitics.append(found[0])
-        word = word[: found.start()]
-    return [word, *reversed(clitics)]
+def mixed(text: str) -> Tokens:
+    """``"去www.a.cn看Lily!!!"`` -> ``去``, ``www.a.cn``, ``看``, ``Lily``, ``!!!``."""
+    return _MIXED_READING.tokens(text)
 
 
-TOKENIZERS: dict[str, Tokenizer] = {"characters": characters, "words": words}
+TOKENIZERS: dict[str, Tokenizer] = {"characters": characters, "words": words, "mixed": mixed}

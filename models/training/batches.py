@@ -16,10 +16,18 @@ _POOL = 64  # batches whose texts are sorted together: wide enough for little pa
 
 @dataclass(frozen=True)
 class Example:
-    """One training text: its ids and its target, a label's index or one tag's index a token."""
+    """One training text: its ids and its target, a label's index or one tag's index a token.
+
+    allowed: the tags that each token may have where not every kind of entity was annotated, [time, tag];
+    barred: those that it cannot have, as `models.network.constraints` has them; offset: added to the logits in
+    training, [label].
+    """
 
     ids: TextIds
     target: NDArray[np.int64]
+    allowed: NDArray[np.bool_] | None = None
+    barred: NDArray[np.bool_] | None = None
+    offset: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids["token"])
@@ -27,14 +35,22 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """ids [batch, time, bag] each; lengths [batch]; targets [batch] of labels or [batch, time] of tags."""
+    """ids [batch, time, bag] each; lengths [batch]; targets [batch] of labels or [batch, time] of tags.
+
+    allowed and barred: bool [batch, time, tag]; offsets: [batch, label]; each None where no text has any.
+    """
 
     ids: FeatureIds
     lengths: Tensor
     targets: Tensor
+    allowed: Tensor | None = None
+    barred: Tensor | None = None
+    offsets: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch({k: v.to(device) for k, v in self.ids.items()}, self.lengths.to(device), self.targets.to(device))
+        tensors = (self.lengths, self.targets, self.allowed, self.barred, self.offsets)
+        moved = (None if tensor is None else tensor.to(device) for tensor in tensors)
+        return Batch({k: v.to(device) for k, v in self.ids.items()}, *moved)  # type: ignore[arg-type]
 
 
 def collate(examples: Sequence[Example]) -> Batch:
@@ -45,7 +61,44 @@ def collate(examples: Sequence[Example]) -> Batch:
         targets = torch.zeros(len(examples), int(lengths.max()), dtype=torch.int64)
         for row, example in zip(targets, examples, strict=True):
             row[: len(example)] = torch.from_numpy(example.target)
-    return Batch(batch_ids([e.ids for e in examples]), lengths, targets)
+    return Batch(
+        batch_ids([e.ids for e in examples]),
+        lengths,
+        targets,
+        _allowed(examples, targets),
+        _masks([e.barred for e in examples], lengths),
+        _offsets(examples),
+    )
+
+
+def _masks(masks: Sequence[NDArray[np.bool_] | None], lengths: Tensor) -> Tensor | None:
+    """Masks [time, tag] side by side, False where there is none; None where no text has one."""
+    tags = {mask.shape[1] for mask in masks if mask is not None}
+    if not tags:
+        return None
+    out = torch.zeros(len(masks), int(lengths.max()), tags.pop(), dtype=torch.bool)
+    for row, mask in zip(out, masks, strict=True):
+        if mask is not None:
+            row[: len(mask)] = torch.from_numpy(mask)
+    return out
+
+
+def _offsets(examples: Sequence[Example]) -> Tensor | None:
+    """Offsets [batch, label], zero where a text has none."""
+    given = next((e.offset for e in examples if e.offset is not None), None)
+    if given is None:
+        return None
+    return torch.from_numpy(np.stack([np.zeros_like(given) if e.offset is None else e.offset for e in examples]))
+
+
+def _allowed(examples: Sequence[Example], targets: Tensor) -> Tensor | None:
+    """The allowed tags of a batch in which some texts lack annotation; the others' tags alone."""
+    out = _masks([e.allowed for e in examples], torch.tensor([len(e) for e in examples]))
+    if out is not None:
+        for row, example in enumerate(examples):
+            if example.allowed is None:
+                out[row].scatter_(1, targets[row, :, None], True)
+    return out
 
 
 def shuffled(examples: Sequence[Example], batch_size: int, random: np.random.Generator) -> Iterator[Batch]:
@@ -68,7 +121,7 @@ def in_order(examples: Sequence[Example], batch_size: int) -> Iterator[tuple[NDA
 
 
 def hide_ids(ids: FeatureIds, rate: float) -> FeatureIds:
-    """Read a share of the tokens and bigrams as unknown, so that the unknown row learns what to say."""
+    """Read a share of the tokens and bigrams as unknown, so that the unknown row is trained."""
     if rate == 0:
         return ids
     out = dict(ids)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..network.spans import Span, to_spans, to_tags
-from ..text.tokenizers import Token, Tokenizer
+from ..text.tokenizers import Tokenizer
+from ..text.tokens import Token
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import hashlib
 import itertools
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,43 +13,123 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import BadRow, TrainingError
+from ..network.constraints import barred, possible
 from ..network.network import Task
 from ..network.spans import bio_tags
-from ..text.features import Feature, FeatureKind, bigram_forms, text_ids
-from ..text.tokenizers import TOKENIZERS
+from ..text.features import GAP_ROWS, Feature, FeatureKind, bigram_forms, text_ids
+from ..text.tokenizers import KIND_FORMS, TOKENIZERS
+from ..text.tokens import Tokens
 from ..text.vocabulary import Vocabulary
+from .augmentation import Augmenter, nothings
 from .batches import Example
 from .corpora import LabelledText, TaggedText, labels_of, ordered_labels, split_long, tags_of
 from .notices import class_weights, notices
 from .readers import USUAL, Layout, read_labelled, read_tagged
-from .recipe import Recipe
+from .recipe import Recipe, Source
 
 log = logging.getLogger(__name__)
 
 Rows = Sequence[LabelledText | TaggedText]
+NEUTRAL = np.array(-1)  # the target of a text that has no label: the answer to it is how frequent each label is
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one training file, and how they are read."""
+
+    rows: Rows
+    source: Source
+
+    def drawn(self, random: np.random.Generator) -> Rows:
+        """The rows of one epoch: each as often as the weight says, a fraction of it by chance."""
+        whole, share = divmod(self.source.weight, 1)
+        chosen = random.permutation(len(self.rows))[: round(share * len(self.rows))]
+        return [*itertools.chain(*[self.rows] * int(whole)), *(self.rows[i] for i in sorted(chosen))]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What one run trains on and is measured with."""
+    """What one run trains on and is measured with. extra is read in the recipe's first epochs alone."""
 
+    recipe: Recipe
     features: tuple[Feature, ...]
     labels: tuple[str, ...]
-    train: list[Example]
-    extra: list[Example]
+    train: tuple[Part, ...]
+    extra: tuple[Part, ...]
     dev: list[Example]
     class_weights: tuple[float, ...] | None = None  # of a classifier's labels in the loss, where they are balanced
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of all that a run learns from and is measured with."""
         digest = hashlib.sha256("\n".join(self.labels).encode())
         for feature in self.features:
             digest.update(f"{feature}{feature.vocabulary.dump() if feature.vocabulary else ''}".encode())
-        for example in itertools.chain(self.train, self.extra, self.dev):
+        for part in (*self.train, *self.extra):
+            digest.update(f"{part.source}{part.rows}".encode("utf-8", "surrogatepass"))
+        for example in self.dev:
             for values in (*example.ids.values(), example.target):
                 digest.update(f"{values.shape}".encode() + values.tobytes())
         return digest.hexdigest()
+
+    def rows(self, epoch: int) -> int:
+        """How many rows an epoch reads."""
+        drawn = np.random.default_rng(0)
+        rows = sum(len(part.drawn(drawn)) for part in self._parts(epoch))
+        return rows + (round(self.recipe.noise.nothing * rows) if self.recipe.task == "text-classification" else 0)
+
+    def examples(self, epoch: int, random: np.random.Generator) -> list[Example]:
+        """The texts of one epoch, drawn and augmented."""
+        augmenter, recipe = Augmenter(self.recipe.noise, self.recipe.language), self.recipe
+        out: list[Example] = []
+        for part in self._parts(epoch):
+            rows = part.drawn(random)
+            if recipe.noise != type(recipe.noise)():
+                rows = augmenter.rows(rows, random)
+            found = encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.longest)
+            if part.source.without:
+                found = [replace(e, allowed=_allowed(e, self.labels, part.source.without)) for e in found]
+            if recipe.adjust_priors and not part.source.neutral:
+                offset = self._offset(part)
+                found = [replace(e, offset=offset) for e in found]
+            out += found
+        if recipe.noise.nothing and recipe.task == "text-classification":
+            rows = [LabelledText(text, "") for text in nothings(round(recipe.noise.nothing * len(out)), random)]
+            out += encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.longest)
+        return out
+
+    @property
+    def prior(self) -> NDArray[np.float32]:
+        """The share of each label in train."""
+        return _frequencies([row for part in self.train for row in part.rows], self.labels).astype(np.float32)
+
+    def _parts(self, epoch: int) -> tuple[Part, ...]:
+        extra = self.extra if epoch < self.recipe.extra_epochs else ()
+        return tuple(p for p in (*self.train, *extra) if p.source.epochs is None or epoch < p.source.epochs)
+
+    def _offset(self, part: Part) -> NDArray[np.float32]:
+        """log P(label) in this part minus that in train: what a label's frequency says of the file alone."""
+        own, train = (_frequencies(rows, self.labels) for rows in (part.rows, [r for p in self.train for r in p.rows]))
+        return np.log(own / train).astype(np.float32)
+
+
+def _frequencies(rows: Rows, labels: Sequence[str]) -> NDArray[np.float64]:
+    """Of each label, one row added to each so that none is zero."""
+    counts = np.ones(len(labels))
+    for row in rows:
+        if isinstance(row, LabelledText) and row.label:
+            counts[labels.index(row.label)] += 1
+    frequencies: NDArray[np.float64] = counts / counts.sum()
+    return frequencies
+
+
+def _allowed(example: Example, labels: Sequence[str], without: Sequence[str]) -> NDArray[np.bool_]:
+    """The example's tags, and where it says O also those of the kinds that were not annotated."""
+    tags = bio_tags(labels)
+    out = np.zeros((len(example), len(tags)), np.bool_)
+    out[np.arange(len(example)), example.target] = True
+    out[np.ix_(example.target == 0, [k for k, tag in enumerate(tags) if tag[2:] in without])] = True
+    return out
 
 
 def read_rows(task: Task, language: str, path: Path, layout: Layout = USUAL) -> Rows:
@@ -62,41 +142,66 @@ def read_rows(task: Task, language: str, path: Path, layout: Layout = USUAL) -> 
     return read_tagged(path, "" if language == "zh" else " ", layout)
 
 
-def prepare(recipe: Recipe, train: Path, dev: Path, extra: Path | None) -> Corpus:
-    """Read the files, choose the vocabulary from train and extra, and turn every row into ids.
+def prepare(recipe: Recipe, train: Path, dev: Path, extra: Sequence[Path] = ()) -> Corpus:
+    """Read the files, choose the vocabulary from train and extra, and turn every dev row into ids.
 
-    Raises: BadRow, TrainingError (a dev label that train does not have, fewer than two labels).
+    Raises: BadRow, TrainingError (a dev label that train does not have, fewer than two labels, a file that the recipe
+    names and that is not among these).
     """
-    read = partial(read_rows, recipe.task, recipe.language, layout=recipe.layout)
-    rows: dict[str, Rows] = {"train": read(train), "dev": read(dev), "extra": read(extra) if extra else []}
-    labels = _labels(itertools.chain(rows["train"], rows["extra"]))
+    given = {name for path in (train, *extra) for name in (path.name, "/".join(path.parts[-2:]))}
+    if unknown := sorted(recipe.files.keys() - given):
+        raise TrainingError(f"the recipe says how to read {unknown[0]}, which is none of the training files")
+    files = {path: _training_rows(recipe, path) for path in (train, *extra)}
+    dev_rows = read_rows(recipe.task, recipe.language, dev, recipe.layout)
+    labels = _labels(row for path, rows in files.items() if not recipe.source(path).neutral for row in rows)
     if recipe.task == "text-classification" and len(labels) < 2:
         raise TrainingError(f"{train} has the single label {labels[0]!r}: a classifier needs two or more")
     if not labels:
         raise TrainingError(f"{train} has no entity: a tagger needs rows with tags other than O")
-    if unknown := sorted(set(_labels(rows["dev"])) - set(labels)):
-        line = next(row.line for row in rows["dev"] if unknown[0] in labels_of(row))
+    if unknown := sorted(set(_labels(dev_rows)) - set(labels)):
+        line = next(row.line for row in dev_rows if unknown[0] in labels_of(row))
         raise BadRow(dev, line, f"found the label {unknown[0]!r}, which no training row has: mend or remove the row")
-    for notice in notices(recipe, [rows["train"], rows["extra"]], rows["dev"]):
+    for notice in notices(recipe, list(files.values()), dev_rows):
         log.warning(notice)
-    features = choose_features(recipe, [row.text for part in ("train", "extra") for row in rows[part]])
-    encode = partial(encode_rows, tokenizer=recipe.tokenizer, features=features, labels=labels)
+    parts = [Part(_split(recipe, rows), recipe.source(path)) for path, rows in files.items()]
+    features = choose_features(recipe, [row.text for part in parts for row in part.rows])
     return Corpus(
+        recipe,
         features,
         labels,
-        train=encode(rows["train"], longest=recipe.longest),
-        extra=encode(rows["extra"], longest=recipe.longest),
-        dev=encode(rows["dev"], longest=None),
-        class_weights=class_weights(rows["train"], labels) if recipe.balance else None,
+        train=tuple(parts[:1]),
+        extra=tuple(parts[1:]),
+        dev=encode_rows(dev_rows, recipe.tokenizer, features, labels, None),
+        class_weights=class_weights(files[train], labels) if recipe.balance else None,
     )
 
 
+def _training_rows(recipe: Recipe, path: Path) -> Rows:
+    if recipe.source(path).neutral:
+        return [LabelledText(text, "") for text in read_texts(recipe.language, path, recipe.layout)]
+    return read_rows(recipe.task, recipe.language, path, recipe.layout)
+
+
+def _split(recipe: Recipe, rows: Rows) -> Rows:
+    """Tagged rows in parts of at most the recipe's `longest` tokens; labelled ones are cut when they are encoded."""
+    cut = partial(split_long, tokenizer=TOKENIZERS[recipe.tokenizer], longest=recipe.longest)
+    return [piece for row in rows for piece in (cut(row) if isinstance(row, TaggedText) else (row,))]
+
+
+def read_texts(language: str, path: Path, layout: Layout = USUAL) -> list[str]:
+    """The texts alone of a file: JSON lines, CSV or TSV, else columns of tokens."""
+    labelled = path.suffix in (".jsonl", ".json", ".csv", ".tsv")
+    task: Task = "text-classification" if labelled else "token-classification"
+    return [row.text for row in read_rows(task, language, path, layout)]
+
+
 def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
-    """The tables of x_t; vocabularies from the training texts alone."""
+    """The tables of x_t; vocabularies from the training texts alone, and from what augmentation puts in."""
     tokenize = TOKENIZERS[recipe.tokenizer]
     tokens = [tokenize(text)[: recipe.longest] for text in texts]
-    forms = (token.form for text in tokens for token in text)
-    vocabulary = Vocabulary.count(forms, recipe.token_min_count, recipe.token_rows)
+    forms = (token for text in tokens for token in text.forms)
+    kinds = sorted(KIND_FORMS) * recipe.token_min_count if recipe.tokenizer == "mixed" else ()
+    vocabulary = Vocabulary.count(itertools.chain(forms, kinds), recipe.token_min_count, recipe.token_rows)
     out = [Feature("token", len(vocabulary), recipe.token_dimension, vocabulary)]
     if recipe.bigram_dimension:
         pairs = (pair for text in tokens for pair in bigram_forms(text))
@@ -106,26 +211,30 @@ def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]
     for kind in hashed:
         if dimension := getattr(recipe, f"{kind}_dimension"):
             out.append(Feature(kind, getattr(recipe, f"{kind}_rows"), dimension))
+    if recipe.gap_dimension:
+        out.append(Feature("gap", GAP_ROWS, recipe.gap_dimension))
     return tuple(out)
 
 
 def encode_rows(
     rows: Rows, tokenizer: str, features: Sequence[Feature], labels: Sequence[str], longest: int | None
 ) -> list[Example]:
-    """Rows as ids and targets. With `longest`, a text is read up to so many tokens; a tagged one is split there."""
+    """Rows as ids and targets. With `longest`, a text is read up to so many tokens."""
     tokenize = TOKENIZERS[tokenizer]
     out = []
     index = {label: i for i, label in enumerate(labels)}
-    tags = {tag: i for i, tag in enumerate(bio_tags(labels))}
+    tags = bio_tags(labels)
+    places = {tag: i for i, tag in enumerate(tags)}
     for row in rows:
-        if isinstance(row, LabelledText):
-            if tokens := tokenize(row.text)[:longest]:
-                out.append(Example(text_ids(features, tokens), np.array(index[row.label])))
+        tokens: Tokens = tokenize(row.text)[:longest]
+        if not tokens:
             continue
-        for piece in split_long(row, tokenize, longest) if longest else (row,):
-            if tokens := tokenize(piece.text):
-                target = np.array([tags[tag] for tag in tags_of(piece, tokens)])
-                out.append(Example(text_ids(features, tokens), target))
+        ids = text_ids(features, tokens)
+        if isinstance(row, LabelledText):
+            out.append(Example(ids, np.array(index[row.label]) if row.label else NEUTRAL))
+        else:
+            target = np.array([places[tag] for tag in possible(tags_of(row, tokens), tokens)])
+            out.append(Example(ids, target, barred=barred(tokens, tags)))
     return out
 
 

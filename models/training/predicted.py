@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..network.crf import FORBIDDEN
 from ..network.network import Classifier, Tagger
 from ..runtime.runner import Runner
 from .batches import Batch, Example, in_order
@@ -57,9 +58,11 @@ def _paths(runner: Runner, network: Tagger, examples: Sequence[Example], batch_s
 def batches_of_outputs(
     runner: Runner, examples: Sequence[Example], batch_size: int = 64
 ) -> Iterator[tuple[NDArray[np.int64], Batch, Tensor]]:
-    """The places of a batch's texts in `examples`, the batch, and its logits or emissions, on the runner's device."""
+    """The places of a batch's texts in `examples`, the batch, and its logits or the emissions that the texts allow."""
     runner.network.eval()
     for rows, batch in in_order(examples, batch_size):
         run, _ = runner.run(batch.ids, batch.lengths, "nothing")
         outputs = runner.outputs(run)
+        if batch.barred is not None:
+            outputs = outputs.masked_fill(batch.barred.to(outputs.device), FORBIDDEN)
         yield rows, batch.to(outputs.device), outputs

@@ -25,14 +25,15 @@ from .train import Progress, Trained, Trainer, quiet
 
 @dataclass(frozen=True)
 class Files:
-    """What a run reads and where it writes. vectors: (``.npy``, forms one a line)."""
+    """What a run reads and where it writes. vectors: (``.npy``, forms one a line); start: a language model."""
 
     train: Path
     dev: Path
     out: Path
-    extra: Path | None = None
+    extra: tuple[Path, ...] = ()
     vectors: tuple[Path, Path] | None = None
     state: Path | None = None
+    start: Path | None = None
 
 
 def produce(
@@ -54,6 +55,8 @@ def produce(
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)
+    if files.start:
+        trainer.start(files.start)
     trained = trainer.run(progress)
     aside = files.out / f".{recipe.name}.new"
     shutil.rmtree(aside, ignore_errors=True)
@@ -86,6 +89,7 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
         reads=recipe.reads,
         license=recipe.license,
         training_data=recipe.training_data,
+        label_names=recipe.label_names,
         metrics={},
         sha256={},
         temperature=temperature(trained.dev) if trained.dev.logits is not None else 1.0,

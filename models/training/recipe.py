@@ -4,7 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,8 +17,39 @@ from .readers import Layout
 from .schemes import TagScheme
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
+TABLES = ("noise", "files", "label_names")  # of a recipe: what a TOML file alone can say
 Rows = Annotated[int, Field(ge=16, le=2_000_000)]
 Dimension = Annotated[int, Field(ge=0, le=1024, description="0 leaves the feature out")]
+
+
+class Noise(BaseModel):
+    """How often a training text is read as people type: each a share of the texts, drawn anew each epoch."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    put_in: Rate = Field(0.0, description="one to three symbols, emoji, mark-up tags or addresses put in")
+    wrapped: Rate = Field(0.0, description="put between a pair of quotes, brackets, tags or bullets")
+    upper: Rate = Field(0.0, description="in capitals")
+    lower: Rate = Field(0.0, description="in small letters")
+    lost_apostrophes: Rate = Field(0.0, description="dont for don't")
+    joined: Rate = Field(0.0, description="without the blanks before marks and clitics of tokenised corpora")
+    ends: Rate = Field(0.0, description="another end than the final full stop: !!!!, an emoji, nothing")
+    capitals: Rate = Field(0.0, description="lower-cased corpora: the first word, I, and tagged names with capitals")
+    nothing: Rate = Field(0.0, description="classifiers: texts of symbols and of unknown words, which have no label")
+    lines: Rate = Field(
+        0.0, description="tagged texts: two joined by a line break or an empty line, or a list of names"
+    )
+
+
+class Source(BaseModel):
+    """How the rows of one file are read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight: Annotated[float, Field(gt=0, le=20)] = Field(1.0, description="times that each row is read in an epoch")
+    epochs: Annotated[int, Field(ge=0)] | None = Field(None, description="the first in which it is read, if not all")
+    neutral: bool = Field(False, description="its texts have no label: the answer to them is the labels' frequencies")
+    without: tuple[str, ...] = Field((), description="kinds of entity that were not annotated in it")
 
 
 class Recipe(BaseModel):
@@ -26,7 +57,10 @@ class Recipe(BaseModel):
 
     name: Name = Field(description="of the model, and of its folder")
     task: Task = Field(description="a label for each text, or entities in it")
-    language: Literal["zh", "en"] = Field(description="zh is read by character, en by word")
+    language: Literal["zh", "en"] = Field(description="of the texts")
+    tokenizer: Literal["characters", "words", "mixed"] = Field(
+        "mixed", description="mixed: Chinese by character, all else by word; the others are those of older models"
+    )
     cell: Cell = Field("lstm", description="of the recurrence")
     units: Annotated[int, Field(ge=1, le=2048)] = Field(128, description="of each layer and direction")
     layers: Annotated[int, Field(ge=1, le=8)] = Field(1, description="one above the other")
@@ -58,6 +92,7 @@ class Recipe(BaseModel):
     affix_rows: Rows = 10_000
     shape_dimension: Dimension = 0
     shape_rows: Rows = 512
+    gap_dimension: Dimension = 0
     freeze_vectors: bool = Field(False, description="leave rows that came from static vectors as they are")
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = Field(8, description="times that the training rows are read")
@@ -75,6 +110,15 @@ class Recipe(BaseModel):
     head_dropout: Rate = Field(0.3, description="the same before the head")
     label_smoothing: Rate = Field(0.0, description="share of the target that is spread over all labels")
     balance: bool = Field(False, description="weigh each class of a classifier alike, and choose the epoch by macro F1")
+    noise: Noise = Noise()
+    files: dict[str, Source] = Field({}, description="by file name or folder/file name: weight, and what it lacks")
+    label_names: dict[str, str] = Field({}, description="what labels are called in the model's language")
+    outside_bias: Annotated[float, Field(ge=-5, le=5)] = Field(
+        0.0, description="taggers: added to the emission of O after training; above 0 entities are fewer and surer"
+    )
+    adjust_priors: bool = Field(
+        False, description="classifiers: take the frequencies of a file's labels off the logits"
+    )
     longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
     seed: Annotated[int, Field(ge=0)] = Field(1, description="the same seed and recipe train the same model")
@@ -89,6 +133,10 @@ class Recipe(BaseModel):
             raise ValueError(f"extra_epochs is {self.extra_epochs}, epochs {self.epochs}: it cannot be more")
         return self
 
+    def source(self, path: Path) -> Source:
+        """How a data file is read."""
+        return self.files.get("/".join(path.parts[-2:]), self.files.get(path.name, Source()))
+
     @property
     def layout(self) -> Layout:
         return Layout(self.text_column, self.label_column, self.tag_column, self.tag_scheme)
@@ -97,12 +145,16 @@ class Recipe(BaseModel):
     def directions(self) -> tuple[Direction, ...]:
         return ("forward", "reverse") if self.bidirectional else ("forward",)
 
-    @property
-    def tokenizer(self) -> Literal["characters", "words"]:
-        return "characters" if self.language == "zh" else "words"
+
+Kind = TypeVar("Kind", bound=Recipe)
 
 
 def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
+    """As `read_recipe_as`, of a model."""
+    return read_recipe_as(Recipe, path, options)
+
+
+def read_recipe_as(kind: type[Kind], path: Path | None, options: dict[str, Any]) -> Kind:
     """The recipe of a TOML file, with the options given beside it laid over.
 
     Raises: RecipeError, naming the field, what was found and what is allowed.
@@ -115,7 +167,7 @@ def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
             raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
     values.update(options)
     try:
-        return Recipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise RecipeError("; ".join(map(_problem, error.errors(include_url=False)))) from error
 

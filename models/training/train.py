@@ -22,11 +22,12 @@ from ..network.spans import bio_tags
 from ..runtime.runner import TorchRunner
 from ..text.features import Feature
 from . import resuming
-from .batches import Batch, Example, hide_ids, shuffled
+from .batches import Batch, hide_ids, shuffled
 from .data import Corpus, static_vectors
 from .metrics import summary
 from .predicted import Predicted, predict_examples
 from .recipe import Recipe
+from .starting import start_from
 from .state import load_state, read_notes, save_state
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ class Trainer:
         self.frozen: tuple[Tensor, Tensor] | None = None  # rows of the token table, and what they stay
         weights = corpus.class_weights
         self.class_weights = None if weights is None else torch.tensor(weights, device=device)
-        self.steps = sum(math.ceil(len(self._rows(e)) / recipe.batch_size) for e in range(recipe.epochs))
+        self.steps = sum(math.ceil(corpus.rows(e) / recipe.batch_size) for e in range(recipe.epochs))
+        self.prior = torch.from_numpy(corpus.prior).to(device)
         self.done = 0
         decayed = [p for n, p in self.network.named_parameters() if p.ndim > 1 and not n.startswith("crf.")]
         plain = [p for n, p in self.network.named_parameters() if p.ndim <= 1 or n.startswith("crf.")]
@@ -92,6 +94,12 @@ class Trainer:
             self.frozen = where, table.detach()[where].clone()
         log.info("static vectors cover %d of %d forms", len(rows), self.corpus.features[0].rows)
 
+    def start(self, path: Path) -> None:
+        """Begin from a language model that `pretraining.pretrain` wrote."""
+        rows = start_from(path, self.network)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        log.info("the language model covers %d of %d forms", rows, self.corpus.features[0].rows)
+
     def run(self, progress: Progress[Any] = quiet) -> Trained:
         """Train to the end, from where the state file left off if there is one.
 
@@ -109,19 +117,19 @@ class Trainer:
             log.info("epoch %d: loss %.4f, dev %.4f", epoch + 1, loss, dev)
             self._save()
         self.network.load_state_dict(self.best)
+        if isinstance(self.network, Tagger):
+            with torch.no_grad():
+                self.network.head.bias[0] += self.recipe.outside_bias
         self.network.eval()
         return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 
     def _is_over(self) -> bool:
         return resuming.has_stopped([row.dev for row in self.curve], self.recipe.patience)
 
-    def _rows(self, epoch: int) -> list[Example]:
-        return self.corpus.train + (self.corpus.extra if epoch < self.recipe.extra_epochs else [])
-
     def _epoch(self, epoch: int, progress: Progress[Any]) -> float:
         torch.manual_seed(self.recipe.seed * 100_003 + epoch)
         random = np.random.default_rng((self.recipe.seed, epoch))
-        rows, total, seen = self._rows(epoch), 0.0, 0
+        rows, total, seen = self.corpus.examples(epoch, random), 0.0, 0
         self.network.train()
         batches = shuffled(rows, self.recipe.batch_size, random)
         for batch in progress(
@@ -159,11 +167,25 @@ class Trainer:
             run, hidden_states=tuple(tuple(h.float() for h in layer) for layer in run.hidden_states)
         )
         if isinstance(self.network, Tagger):
-            return self.network.crf.loss(self.network.emissions(run), batch.targets, batch.lengths) / len(batch.lengths)
+            crf, emissions = self.network.crf, self.network.emissions(run)
+            if batch.allowed is not None:
+                return crf.partial_loss(emissions, batch.allowed, batch.lengths) / len(batch.lengths)
+            return crf.loss(emissions, batch.targets, batch.lengths) / len(batch.lengths)
         logits = self.network.logits(run)
-        return nn.functional.cross_entropy(
-            logits, batch.targets, self.class_weights, label_smoothing=self.recipe.label_smoothing
+        if batch.offsets is not None:
+            logits = logits + batch.offsets
+        return self._classes_loss(logits, batch.targets)
+
+    def _classes_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy, each text weighed as its class is; of a text without a label against the prior."""
+        labelled, chosen = targets >= 0, targets.clamp(min=0)
+        losses = nn.functional.cross_entropy(
+            logits, chosen, self.class_weights, reduction="none", label_smoothing=self.recipe.label_smoothing
         )
+        neutral = -(self.prior * torch.log_softmax(logits, dim=1)).sum(1)
+        weights = torch.ones_like(losses) if self.class_weights is None else self.class_weights[chosen]
+        weights = torch.where(labelled, weights, 1.0)
+        return torch.where(labelled, losses, neutral).sum() / weights.sum()
 
     def _learning_rate(self) -> float:
         """Up in a line, then down in a line to zero."""

@@ -29,7 +29,9 @@ from .terminal import check_words, prepare_streams
 log = logging.getLogger(__name__)
 _LOCAL = {
     "train": "train a model on your own data",
+    "pretrain": "train a language model to start from",
     "evaluate": "measure a model on labelled data",
+    "robustness": "measure a model on labelled data as people type them",
     "faithfulness": "which attribution method finds the tokens that matter",
 }
 _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
@@ -37,7 +39,7 @@ _GROUPS = {
     "run a server": ("serve", "settings"),
     "ask a server": ("list", "predict", "inspect"),
     "look inside": ("memory", "attribute", "compare", "intervene", "top", "render"),
-    "make models": ("train", "evaluate", "faithfulness"),
+    "make models": ("train", "pretrain", "evaluate", "robustness", "faithfulness"),
 }
 
 
@@ -151,8 +153,12 @@ def _add_local(commands: Any, verb: str) -> None:
         return
     from .evaluation import add_evaluate
     from .faithfulness import add_faithfulness
+    from .pretraining import add_pretrain
+    from .robustness import add_robustness
     from .training import add_train
 
+    add_pretrain(commands)
+    add_robustness(commands)
     add_train(commands)
     add_evaluate(commands)
     add_faithfulness(commands)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from models.errors import TrainingError
 from models.training.card import typed_command
 from models.training.produce import Files, produce
-from models.training.recipe import Recipe, read_recipe
+from models.training.recipe import TABLES, Recipe, read_recipe
 from models.training.train import Progress, quiet
 
 from ..pictures.canvas import font
@@ -46,7 +46,7 @@ examples:
 
 # fields of the recipe by what they are about; a field that stands in none of them is among the last
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "the model": ("name", "task", "language", "cell", "units", "layers", "bidirectional", "reads"),
+    "the model": ("name", "task", "language", "tokenizer", "cell", "units", "layers", "bidirectional", "reads"),
     "columns of the files": ("text_column", "label_column", "tag_column", "tag_scheme", "longest"),
     "training": (
         *("epochs", "extra_epochs", "patience", "batch_size", "learning_rate", "warmup", "weight_decay"),
@@ -76,7 +76,7 @@ def add_train(commands: Any) -> None:
     grouped = {name: title for title, names in _GROUPS.items() for name in names}
     groups = {title: parser.add_argument_group(title) for title in (*_GROUPS, _OTHER)}
     for name, field in Recipe.model_fields.items():
-        if (metavar := _metavar(field)) is not None:
+        if name not in TABLES and (metavar := _metavar(field)) is not None:
             _add_field(groups[grouped.get(name, _OTHER)], name, field, metavar)
     parser.set_defaults(run=_train)
 
@@ -87,7 +87,13 @@ def _add_files(files: Any) -> None:
     )
     files.add_argument("--dev", type=Path, required=True, dest="dev_file", metavar="FILE", help="rows to measure with")
     files.add_argument(
-        "--extra", type=Path, dest="extra_file", metavar="FILE", help="more rows, read in the first --extra-epochs"
+        "--extra",
+        type=Path,
+        nargs="+",
+        default=(),
+        dest="extra_files",
+        metavar="FILE",
+        help="more rows, read in the first --extra-epochs",
     )
     files.add_argument(
         "--vectors",
@@ -96,6 +102,7 @@ def _add_files(files: Any) -> None:
         metavar=("NPY", "FORMS"),
         help="static vectors: [row, dimension], and one form a line",
     )
+    files.add_argument("--start", type=Path, metavar="FILE", help="begin from what `gatescope pretrain` wrote")
     files.add_argument("--recipe", type=Path, metavar="TOML", help="choices from a file; options win over it")
     files.add_argument("--out", type=Path, default=Path("weights"), metavar="DIR", help="place of the model's folder")
     files.add_argument("--state-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
@@ -156,13 +163,14 @@ def _train(options: argparse.Namespace) -> int:
         options.train_file,
         options.dev_file,
         options.out,
-        options.extra_file,
+        tuple(options.extra_files),
         tuple(options.vectors) if options.vectors else None,
         run_folder / "state.safetensors",
+        options.start,
     )
     font()  # registers the font of the package, which has Chinese characters, for the pictures of the card
     try:
-        checkpoint = produce(recipe, files, chosen, typed_command(options.typed), options.replace, _progress())
+        checkpoint = produce(recipe, files, chosen, typed_command(options.typed), options.replace, progress())
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError("there is not enough memory: lower --batch-size, --max-tokens or --units") from error
     except (OSError, SafetensorError) as error:
@@ -176,7 +184,7 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _progress() -> Progress[Any]:
+def progress() -> Progress[Any]:
     """A bar a batch where tqdm, an extra, is installed; a line an epoch is there in any case."""
     try:
         from tqdm import tqdm

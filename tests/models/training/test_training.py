@@ -60,7 +60,7 @@ def tagged(tmp_path: Path) -> Path:
 
 
 def trained(recipe: Recipe, data: Path, state: Path | None = None, progress: Any = None) -> Trainer:
-    trainer = Trainer(recipe, prepare(recipe, data, data, None), CPU, state)
+    trainer = Trainer(recipe, prepare(recipe, data, data), CPU, state)
     trainer.run(progress) if progress else trainer.run()
     return trainer
 
@@ -82,6 +82,18 @@ def test_a_tagger_learns(tagged: Path, tmp_path: Path) -> None:
     checkpoint = produce(recipe, Files(tagged, tagged, tmp_path / "weights"), CPU, "the command")
     assert checkpoint.manifest.metrics["f1"] > 0.95
     assert checkpoint.labels == ("LOC", "PER")
+
+
+def test_a_bias_towards_o_makes_entities_fewer(tagged: Path) -> None:
+    found = []
+    for bias in (0.0, 0.5, 5.0):
+        recipe = Recipe(**{**SMALL, "task": "token-classification", "epochs": 2, "outside_bias": bias})
+        trainer = Trainer(recipe, prepare(recipe, tagged, tagged), CPU)
+        paths = trainer.run().dev.paths
+        found.append((float(trainer.network.head.bias.detach()[0]), sum(int((path > 0).sum()) for path in paths)))
+    assert found[1][0] - found[0][0] == pytest.approx(0.5)
+    assert found[0][1] >= found[1][1] >= found[2][1]
+    assert found[2][1] < found[0][1]
 
 
 class Killed(Exception):
@@ -119,7 +131,7 @@ def test_training_stops_when_dev_no_longer_rises(labelled: Path) -> None:
 
 def test_static_vectors_fill_the_rows_they_cover(labelled: Path, tmp_path: Path) -> None:
     recipe = Recipe(**{**SMALL, "freeze_vectors": True, "epochs": 1})
-    corpus = prepare(recipe, labelled, labelled, None)
+    corpus = prepare(recipe, labelled, labelled)
     np.save(tmp_path / "v.npy", np.arange(24, dtype=np.float16).reshape(3, 8))
     (tmp_path / "forms.txt").write_text("酒\n没有\n店\n", "utf-8")
     rows, values = static_vectors(tmp_path / "v.npy", tmp_path / "forms.txt", corpus.features[0])
@@ -144,7 +156,7 @@ def test_a_label_that_only_dev_has_is_refused(labelled: Path, tmp_path: Path) ->
     dev = tmp_path / "dev.jsonl"
     dev.write_text('{"text": "酒", "label": "maybe"}\n', "utf-8")
     with pytest.raises(TrainingError, match="maybe"):
-        prepare(Recipe(**SMALL), labelled, dev, None)
+        prepare(Recipe(**SMALL), labelled, dev)
 
 
 def test_a_recipe_names_the_field_that_is_wrong(tmp_path: Path) -> None:

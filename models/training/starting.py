@@ -1,0 +1,60 @@
+"""The file from which a model starts: a language model's tables and recurrences, and the forms whose rows they are."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..checkpoint.checkpoint import to_key
+from ..errors import TrainingError
+from ..network.network import Network
+from ..text.features import Feature
+
+START = "start.safetensors"
+
+
+def write_start(path: Path, model: nn.Module, features: Sequence[Feature]) -> None:
+    """The tables and recurrences of a language model, and the forms whose rows they are."""
+    kept = {to_key(k): v.detach().cpu().contiguous() for k, v in model.state_dict().items() if k[:3] in ("emb", "enc")}
+    forms = {feature.kind: feature.vocabulary.dump() for feature in features if feature.vocabulary}
+    save_file(kept, path, {"forms": json.dumps(forms)})
+
+
+@torch.no_grad()
+def start_from(path: Path, network: Network) -> int:
+    """Fill a network's tables and recurrences from a language model: vocabularies row by row, the rest as it is.
+
+    Returns: how many rows of vocabularies were found.
+    Raises:  TrainingError where the file is none, or a tensor of the network has another shape than there.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            forms = json.loads(file.metadata()["forms"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path} is not what `gatescope pretrain` wrote: {error}") from error
+    covered = 0
+    vocabularies = {f.kind: f.vocabulary for f in network.architecture.features}
+    for name, parameter in network.named_parameters():
+        key = to_key(name)
+        kind = key.removeprefix("embedding.")
+        if key.startswith(("head.", "crf.")):
+            continue
+        vocabulary = vocabularies.get(kind) if key.startswith("embedding.") else None  # type: ignore[call-overload]
+        compared = slice(0 if vocabulary is None else 1, None)  # a vocabulary's rows are its own
+        if key not in tensors or tensors[key].shape[compared] != parameter.shape[compared]:
+            found = list(tensors[key].shape) if key in tensors else "no such tensor"
+            raise TrainingError(f"{path}: {key} is {found}, the recipe's is {list(parameter.shape)}: they must agree")
+        if vocabulary is None:
+            parameter.copy_(tensors[key])
+            continue
+        places = {form: i for i, form in enumerate(forms[kind].removesuffix("\n").split("\n"))}
+        rows = [(i, places[form]) for i, form in enumerate(vocabulary.forms) if form in places]
+        own, others = (torch.tensor(column, device=parameter.device) for column in zip(*rows, strict=True))
+        parameter[own] = tensors[key].to(parameter.device)[others]
+        covered += len(rows)
+    return covered
