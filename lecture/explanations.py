@@ -44,14 +44,11 @@ from service.pictures.views import View, gather
 from service.pictures.words import Language
 
 from .markdown import table
+from .texts import REVIEW
 
 _TIMED = 5
 MEASURED_WITH = {"shapley": Options(permutations=16)}  # of long texts; by itself it takes up to 128
 SKY = "#56B4E9"  # Okabe and Ito's
-REVIEW = (
-    "酒店的位置很好，离地铁站走路五分钟，周围吃饭也方便。房间虽然不大，但是打扫得很干净，床也舒服。早餐种类一般，咖啡不好喝。"
-    "前台的服务态度让人失望，办理入住等了半个小时，问什么都说不知道。晚上隔壁很吵，隔音太差了，一点也没睡好。总的来说性价比不高，下次不会再来了。"
-)
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
 _TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
