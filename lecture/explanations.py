@@ -47,7 +47,8 @@ from .markdown import table
 from .texts import REVIEW
 
 _TIMED = 5
-MEASURED_WITH = {"shapley": Options(permutations=16)}  # of long texts; by itself it takes up to 128
+DEAR = {"shapley": Options(permutations=16)}  # measured on few of the long texts, so; by itself it takes up to 128
+EVERY = 4  # of the long texts
 SKY = "#56B4E9"  # Okabe and Ito's
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
@@ -101,7 +102,11 @@ def measured(folder: Path, data: Path) -> ModelReport:
     if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
         methods = [name for name in methods if name in _TAGGER_METHODS]
     with torch.inference_mode():
-        reports = method_reports(long, methods, progress_of(folder.name), MEASURED_WITH)
+        reports = method_reports(long, [name for name in methods if name not in DEAR], progress_of(folder.name))
+        for name in methods:
+            if name in DEAR:
+                few = method_reports(long[::EVERY], [name], progress_of(f"{folder.name}, {name}"), DEAR)
+                reports += [report for report in few if report.method == name]
         exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
         times = relative_times(
             predictor, runs, [r.method for r in reports if (r.predictions_long or LONG) <= AFFORDABLE]
@@ -219,6 +224,7 @@ def _table(reports: Sequence[dict[str, Any]], default: str, times: dict[str, flo
     rows = []
     for r in sorted(reports, key=lambda r: -r["comprehensiveness"]):
         name = {RANDOM: "random", BEST: "best subset of all"}.get(r["method"], f"`{r['method']}`")
+        name += f" ({r['texts']} texts)" if r["texts"] != reports[0]["texts"] else ""
         figures = [f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}", "", ""]
         if r["predictions"] is not None:
             figures[2] = f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"

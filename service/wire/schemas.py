@@ -146,6 +146,9 @@ class Result(BaseModel):
     labels: list[LabelScore] | None = Field(None, description="classifiers: best first")
     entities: list[EntityOut] | None = Field(None, description="NER: in text order, without overlap")
     tokens: int = Field(description="how many the text has")
+    known_fraction: float = Field(
+        description="share of the tokens that are in the vocabulary: low where the text is unlike the training data"
+    )
     token_list: list[TokenOut] | None = Field(None, description="every token of the text")
     selection: SelectionOut | None = Field(None, description="what the axes of the tensors are")
     tensors: dict[str, TensorOut] | None = Field(None, description="by name, with the axes of selection")
