@@ -65,9 +65,8 @@ def _serve_in_workers(settings: Settings) -> int:
 def _app(settings: Settings) -> ASGIApp:
     """Raises: StartupError."""
     from ..app import create_app  # after the settings are validated: it imports torch, which takes seconds
-    from ..hotpath import HotPath
 
-    return HotPath(create_app(settings), settings.access_log)
+    return create_app(settings)
 
 
 def app_of_worker() -> ASGIApp:

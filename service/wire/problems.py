@@ -7,6 +7,7 @@ import re
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from models import errors as m
 
@@ -75,20 +76,14 @@ def response_of(error: Exception) -> Response:
     return response
 
 
-def bug(request: Request, error: Exception) -> Response:
+def bug(scope: Scope, error: Exception) -> Response:
     """The response to an unexpected exception, which is logged."""
-    log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
+    log.error("a bug: %s in %s", type(error).__name__, scope.get("route", "?"), exc_info=error)
     return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
 
 
 def install(app: FastAPI) -> None:
-    """Register handlers that answer every error by this table."""
-
-    async def known_error(request: Request, error: Exception) -> Response:
-        return response_of(error)
-
-    async def unexpected_error(request: Request, error: Exception) -> Response:
-        return bug(request, error)
+    """Answer the framework's own errors (no such path, no such method) by the same body as all others."""
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -102,7 +97,4 @@ def install(app: FastAPI) -> None:
             error.status_code, title, details.get(error.status_code, str(error.detail)), kind, dict(error.headers or {})
         )
 
-    app.add_exception_handler(m.ModelError, known_error)
-    app.add_exception_handler(s.ServiceError, known_error)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, unexpected_error)

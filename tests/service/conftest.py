@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 
 from service.app import create_app
-from service.hotpath import HotPath
 from service.settings import Settings
 
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
@@ -24,7 +23,7 @@ def running(settings: Settings) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(HotPath(create_app(settings)), "127.0.0.1", port, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), "127.0.0.1", port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     limits = httpx.Limits(max_keepalive_connections=0)
