@@ -1,17 +1,18 @@
 """What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from starlette.requests import HTTPConnection
+from starlette.requests import Request
 
 from models.inference.analyst import default_method
 from models.inference.predictor import Predictor
 
 from .engine.engine import Engine
-from .errors import NotReady
+from .engine.terms import Terms
+from .errors import InvalidRequest, NotReady
 from .registry import Registry
 from .settings import Settings
 from .wire import schemas
@@ -27,6 +28,7 @@ class State:
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
+    terms: Terms | None = None  # of the request through which a route reached it
 
     @property
     def ready(self) -> bool:
@@ -76,5 +78,27 @@ class State:
         )
 
 
-def state_of(connection: HTTPConnection) -> State:
-    return cast(State, connection.app.state.service)
+def state_of(request: Request) -> State:
+    """The app's state with this request's terms.
+
+    Raises: InvalidRequest, for an x-deadline-ms that is no whole number or longer than the server's own.
+    """
+    state = cast(State, request.app.state.service)
+
+    async def departure() -> bool:
+        message = await request.receive()
+        return bool(message["type"] == "http.disconnect")
+
+    return replace(state, terms=Terms.from_now(_deadline_ms(request, state.settings.deadline_ms), departure))
+
+
+def _deadline_ms(request: Request, longest: int) -> int:
+    for name, value in request.scope["headers"]:
+        if name == b"x-deadline-ms":
+            if not (value.isdigit() and len(value) < 10 and 1 <= int(value) <= longest):
+                raise InvalidRequest(
+                    f"x-deadline-ms is {value[:20].decode('latin-1')!r}: "
+                    f"a whole number from 1 to {longest} (GATESCOPE_DEADLINE_MS) is allowed"
+                )
+            return int(value)
+    return longest

@@ -12,6 +12,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
+from ..layers.connection import Config
 from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
@@ -81,13 +82,11 @@ def app_of_worker() -> ASGIApp:
 
 
 def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    return Config(
         app,
-        settings.host,
-        settings.port,
+        settings,
         factory=isinstance(app, str),
         workers=settings.workers,
-        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,

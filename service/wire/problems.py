@@ -28,6 +28,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.NotJson: (415, "Not JSON"),
     s.EncodedBody: (415, "Encoding not supported"),
     s.BodyTooLarge: (413, "Body too large"),
+    s.SlowBody: (408, "Body too slow"),
     s.InvalidRequest: (422, "Invalid request"),
     s.NotAcceptable: (406, "Not acceptable"),
     s.UnknownModel: (404, "No such model"),
@@ -35,6 +36,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.AnswerTooLarge: (413, "Answer too large"),
     s.Overloaded: (429, "Too many requests"),
     s.DeadlineExceeded: (504, "Deadline passed"),
+    s.ClientLeft: (499, "Client left"),
     s.NotReady: (503, "Not ready"),
     s.StartupError: (500, "Start-up failed"),
 }

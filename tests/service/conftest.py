@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from service.app import create_app
+from service.layers.connection import Config
 from service.settings import Settings
 
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
@@ -23,7 +24,8 @@ def running(settings: Settings) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), "127.0.0.1", port, log_config=None))
+    settings = settings.model_copy(update={"host": "127.0.0.1", "port": port})
+    server = uvicorn.Server(Config(create_app(settings), settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     limits = httpx.Limits(max_keepalive_connections=0)
