@@ -3,7 +3,7 @@
 ServiceError
 ├── StartupError          the server cannot start as it was set up
 ├── RequestError          the request, before any model sees it
-│   ├── MalformedBody, BodyTooLarge, NotJson, EncodedBody, SlowBody, InvalidRequest, NotAcceptable
+│   ├── Unauthorized, MalformedBody, BodyTooLarge, NotJson, EncodedBody, SlowBody, InvalidRequest, NotAcceptable
 │   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
 └── Unavailable           a good request at a bad time
     ├── Overloaded, DeadlineExceeded, ClientLeft, NotReady
@@ -22,6 +22,13 @@ class StartupError(ServiceError):
 
 class RequestError(ServiceError):
     pass
+
+
+class Unauthorized(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "no valid API key came with the request: send one as 'Authorization: Bearer KEY' or as 'x-api-key: KEY'"
+        )
 
 
 class MalformedBody(RequestError):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import StartupError
@@ -82,6 +82,15 @@ class Settings(BaseSettings):
     drain_ms: Annotated[int, Field(ge=0)] = Field(
         500, description="after SIGTERM readiness is off for so long before the port closes"
     )
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="keys that clients must send, with commas between; none: open"
+    )
+    api_keys_file: Path | None = Field(
+        None, description="the same from a file, a key a line, read anew when it changes"
+    )
+    admin_keys: SecretStr = Field(SecretStr(""), description="keys that may also load and unload models")
+    admin_keys_file: Path | None = Field(None, description="the same from a file, a key a line")
+    cors_origins: str = Field("", description="web origins that browsers may ask from, with commas between; none: off")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="auto is text on a terminal, else JSON lines"

@@ -8,11 +8,17 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),  # an answer holds parts of a user's text
+]
 access = logging.getLogger("service.access")
 
 
 class Record:
-    """Echo `x-request-id`, or generate one; optionally log each request after its answer."""
+    """Echo `x-request-id`, or generate one; add the security headers; optionally log each request after its answer."""
 
     def __init__(self, app: ASGIApp, log_requests: bool = False) -> None:
         self.app, self.log_requests = app, log_requests
@@ -28,7 +34,7 @@ class Record:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                message["headers"] = [*message["headers"], *_SECURITY, (b"x-request-id", request_id)]
             await send(message)
 
         try:

@@ -31,6 +31,7 @@ _REQUESTS: tuple[type[BaseModel], ...] = tuple(
 )
 _STATUSES = {
     400: "malformed JSON",
+    401: "no valid API key, where keys are set",
     404: "no such model",
     406: "an Accept that cannot be met",
     408: "the body arrives too slowly",

@@ -24,6 +24,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.OptionError: (422, "Option not available"),
     m.CheckpointError: (404, "Model could not be loaded"),
     m.TrainingError: (422, "Training impossible"),
+    s.Unauthorized: (401, "No valid key"),
     s.MalformedBody: (400, "Malformed JSON"),
     s.NotJson: (415, "Not JSON"),
     s.EncodedBody: (415, "Encoding not supported"),
@@ -75,6 +76,8 @@ def response_of(error: Exception) -> Response:
         response = Response(
             orjson.dumps(body), status, {"retry-after": str(max(1, math.ceil(retry_after_s)))}, MEDIA_TYPE
         )
+    if status == 401:
+        response.headers["www-authenticate"] = "Bearer"
     return response
 
 
