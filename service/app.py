@@ -14,7 +14,7 @@ from .engine.engine import Engine
 from .layers.chain import chain
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, docs, documented, health, native, pictures
+from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
 from .settings import Settings
 from .state import State
 from .wire import problems
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         middleware=chain(settings),
     )
-    for routes in (native, analyses, pictures, health, docs):
+    for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)

@@ -1,7 +1,8 @@
 """What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -11,6 +12,7 @@ from models.inference.analyst import default_method
 from models.inference.predictor import Predictor
 
 from .engine.engine import Engine
+from .engine.statistics import ModelStatistics
 from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
 from .registry import Registry
@@ -18,6 +20,8 @@ from .settings import Settings
 from .wire import schemas
 
 ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top")  # the routes that answer
+
+_NO_TERMS = Terms(0, 0.0)  # of the app's own state, which asks for nothing
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class State:
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
-    terms: Terms | None = None  # of the request through which a route reached it
+    statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
+    terms: Terms = _NO_TERMS  # of the request through which a route reached it
 
     @property
     def ready(self) -> bool:
@@ -43,6 +48,15 @@ class State:
         if not self.registry.loaded:
             raise NotReady("loading its models")
         return self.registry.get(name)
+
+    def default_predictor(self) -> Predictor:
+        """Raises: NotReady while models load, and where none could be loaded."""
+        if not self.registry.loaded or self.registry.default is None:
+            raise NotReady("without a model that is loaded")
+        return self.registry.get(self.registry.default)
+
+    def within(self, terms: Terms) -> "State":
+        return replace(self, terms=terms)
 
     def describe(self, name: str) -> schemas.ModelOut:
         predictor = self.registry.get(name)

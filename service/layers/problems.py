@@ -31,7 +31,7 @@ class Problems:
         except ClientDisconnect:
             return  # nobody is left to answer
         except (ModelError, ServiceError) as error:
-            response = response_of(error)
+            response = response_of(error, scope["path"])
         except Exception as error:
             response = bug(scope, error)
         else:

@@ -34,7 +34,9 @@ class Record:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_SECURITY, (b"x-request-id", request_id)]
+                given = {name for name, _ in message["headers"]}
+                added = [header for header in _SECURITY if header[0] not in given]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id)]
             await send(message)
 
         try:

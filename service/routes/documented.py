@@ -82,6 +82,8 @@ def install(app: FastAPI) -> None:
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
                     _complete(operation, examples().get(f"{method.upper()} {path}", {}))
+                    if not path.startswith("/health"):
+                        operation["responses"].setdefault("401", problems(401)[401])
             app.openapi_schema = document
         return app.openapi_schema
 

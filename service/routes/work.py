@@ -1,6 +1,7 @@
 """Steps that the routes share: texts -> tokens -> the model."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -45,15 +46,20 @@ async def predicted(
 
     Raises: as `on_model_thread`.
     """
-    if shown is None:
-        return await state.engine.submit_items(texts, costs, predictor.run, predictor, shared=True, terms=state.terms)
 
     def inspect(items: list[Prepared]) -> list[Prediction]:
         return predictor.run(items, shown)
 
-    return await state.engine.submit_items(
-        texts, costs, inspect, (predictor, "inspect"), shared=False, terms=state.terms
-    )
+    plain = shown is None
+    run, pace = (predictor.run, predictor) if plain else (inspect, (predictor, "inspect"))
+    statistics, began = state.statistics[predictor.checkpoint.manifest.name], time.perf_counter()
+    try:
+        done = await state.engine.submit_items(texts, costs, run, pace, shared=plain, terms=state.terms)
+    except BaseException:
+        statistics.failed(began)
+        raise
+    statistics.answered(len(texts), done.queue_ms, done.compute_ms)
+    return done
 
 
 async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
@@ -61,6 +67,6 @@ async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> D
     return await state.engine.submit(tokens, work, state.terms)
 
 
-async def written(values: int, write: Callable[[], bytes]) -> bytes:
+async def written(values: int, write: Callable[[], T]) -> T:
     """The bytes of an answer: small ones are written on the event loop, large ones off it."""
     return await asyncio.to_thread(write) if values > OFF_THE_LOOP else write()
