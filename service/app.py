@@ -11,12 +11,12 @@ import torch
 from fastapi import FastAPI
 
 from .engine.engine import Engine
+from .layers.chain import chain
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, docs, documented, health, native, pictures
+from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
 from .settings import Settings
 from .state import State
-from .telemetry import RequestId
 from .wire import problems
 
 log = logging.getLogger(__name__)
@@ -53,12 +53,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        middleware=chain(settings),
     )
-    for routes in (native, analyses, pictures, health, docs):
+    for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)
-    app.add_middleware(RequestId, log_requests=settings.access_log)
     return app
 
 

@@ -12,6 +12,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
+from ..layers.connection import Config
 from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
@@ -65,9 +66,8 @@ def _serve_in_workers(settings: Settings) -> int:
 def _app(settings: Settings) -> ASGIApp:
     """Raises: StartupError."""
     from ..app import create_app  # after the settings are validated: it imports torch, which takes seconds
-    from ..hotpath import HotPath
 
-    return HotPath(create_app(settings), settings.access_log)
+    return create_app(settings)
 
 
 def app_of_worker() -> ASGIApp:
@@ -82,13 +82,11 @@ def app_of_worker() -> ASGIApp:
 
 
 def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    return Config(
         app,
-        settings.host,
-        settings.port,
+        settings,
         factory=isinstance(app, str),
         workers=settings.workers,
-        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,

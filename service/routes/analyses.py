@@ -139,7 +139,7 @@ async def intervene(request: Request, name: str) -> Response:
 async def compare_models(request: Request) -> Response:
     """One text on several models: prediction, fading curve with half-life, and attribution, on one absolute scale."""
     state = state_of(request)
-    asked = await bodies.read(request, wire.CompareModelsRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, wire.CompareModelsRequest, state.settings)
     bodies.accepted(request, (JSON,))
     if len(set(asked.models)) != len(asked.models):
         raise InvalidRequest(f"models names one twice: {', '.join(asked.models)}")
@@ -210,7 +210,7 @@ async def _read(request: Request, name: str, schema: type[Any]) -> tuple[State, 
     """Raises: NotReady, UnknownModel, and what is wrong with the body."""
     state = state_of(request)
     predictor = state.predictor(name)
-    return state, predictor, await bodies.read(request, schema, state.settings.max_body_bytes)
+    return state, predictor, await bodies.read(request, schema, state.settings)
 
 
 def _comparison(

@@ -31,10 +31,12 @@ _REQUESTS: tuple[type[BaseModel], ...] = tuple(
 )
 _STATUSES = {
     400: "malformed JSON",
+    401: "no valid API key, where keys are set",
     404: "no such model",
     406: "an Accept that cannot be met",
+    408: "the body arrives too slowly",
     413: "body, batch or answer too large",
-    415: "not JSON",
+    415: "not JSON, or a content encoding other than gzip and deflate",
     422: "well-formed, but not valid",
     429: "the queue is full: Retry-After says when to come back",
     500: "a bug of the server",
@@ -80,6 +82,8 @@ def install(app: FastAPI) -> None:
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
                     _complete(operation, examples().get(f"{method.upper()} {path}", {}))
+                    if not path.startswith("/health"):
+                        operation["responses"].setdefault("401", problems(401)[401])
             app.openapi_schema = document
         return app.openapi_schema
 

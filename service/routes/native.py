@@ -54,7 +54,7 @@ async def predict(request: Request, name: str) -> Response:
     """
     state = state_of(request)
     predictor = state.predictor(name)
-    asked = await bodies.read(request, schemas.PredictRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, schemas.PredictRequest, state.settings)
     style = Style(offset_unit=asked.offset_unit, top_k=_top_k(asked.top_k, predictor))
     return await _answer(request, state, predictor, asked.texts, asked.inspect, style)
 
@@ -74,7 +74,7 @@ async def inspect(request: Request, name: str) -> Response:
     """
     state = state_of(request)
     predictor = state.predictor(name)
-    asked = await bodies.read(request, schemas.InspectRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, schemas.InspectRequest, state.settings)
     return await _answer(request, state, predictor, asked.texts, asked, Style(offset_unit=asked.offset_unit))
 
 
@@ -96,8 +96,8 @@ async def _answer(
     prepared = await work.prepare(state, predictor, texts)
     values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
     rendering.check_size(values, style, state.settings.max_answer_bytes)
-    cost = sum(predictor.cost(len(text), shown) for text in prepared)
-    done = await work.predicted(state, predictor, prepared, cost, shown)
+    costs = [predictor.cost(len(text), shown) for text in prepared]
+    done = await work.predicted(state, predictor, prepared, costs, shown)
     usage = {
         "tokens": sum(map(len, prepared)),
         "queue_ms": round(done.queue_ms, 3),
@@ -105,7 +105,7 @@ async def _answer(
     }
     write = _writer(predictor, done.value, usage, style, texts)
     return Response(
-        await work.written(int(values * style.work_per_value) + 10 * cost, write), media_type=style.media_type
+        await work.written(int(values * style.work_per_value) + 10 * sum(costs), write), media_type=style.media_type
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 OffsetUnit = Literal["code_point", "utf16"]
 Direction = Literal["forward", "reverse"]
@@ -52,9 +52,8 @@ class InspectOptions(StrictRequest):
     decimals: Annotated[int, Field(ge=0, le=9)] = Field(6, description="of tensors in JSON lists")
 
 
-class InputsRequest(StrictRequest):
+class TextsRequest(StrictRequest):
     inputs: str | list[str] = Field(description="a text or a list of texts", examples=["我想吃汉堡"])
-    offset_unit: OffsetUnit = Field("code_point", description="what start and end count")
 
     @field_validator("inputs", mode="before")
     @classmethod
@@ -74,6 +73,10 @@ class InputsRequest(StrictRequest):
         return [self.inputs] if isinstance(self.inputs, str) else self.inputs
 
 
+class InputsRequest(TextsRequest):
+    offset_unit: OffsetUnit = Field("code_point", description="what start and end count")
+
+
 class PredictRequest(InputsRequest):
     top_k: Annotated[int, Field(ge=1)] | None = Field(
         None, description="classifiers: labels to answer with; default all"
@@ -83,6 +86,23 @@ class PredictRequest(InputsRequest):
 
 class InspectRequest(InputsRequest, InspectOptions):
     pass
+
+
+class HuggingFaceParameters(StrictRequest):
+    top_k: Annotated[int, Field(ge=1)] | None = Field(None, description="classifiers: labels to answer with")
+    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = Field(
+        None, description="classifiers: what makes scores of logits; softmax by default, with the model's temperature"
+    )
+    aggregation_strategy: Literal["none", "simple", "first", "average", "max"] | None = Field(
+        None, description="NER: an entity is always whole, so that all but `none` answer the same"
+    )
+    ignore_labels: list[str] | None = Field(None, description="NER: kinds of entity to leave out")
+
+
+class HuggingFaceRequest(TextsRequest):
+    """What huggingface_hub's InferenceClient and huggingface.js send."""
+
+    parameters: HuggingFaceParameters | None = Field(None, description="of the task")
 
 
 class ModelReference(BaseModel):
@@ -175,6 +195,18 @@ class Answer(BaseModel):
     model: ModelReference = Field(description="who answered")
     results: list[Result] = Field(description="one for each text, in the order of inputs")
     usage: Usage = Field(description="tokens and time")
+
+
+class HuggingFaceEntity(BaseModel):
+    entity_group: str = Field(description="the kind of entity")
+    score: float = Field(description="probability of the whole entity")
+    word: str = Field(description="the text from start to end")
+    start: int = Field(description="first code point")
+    end: int = Field(description="one past the last code point")
+
+
+class HuggingFaceAnswer(RootModel[list[list[LabelScore]] | list[HuggingFaceEntity] | list[list[HuggingFaceEntity]]]):
+    """A list of labels a text, nested for one text too; or the entities of one text, or a list of them a text."""
 
 
 class ModelOut(BaseModel):
