@@ -35,7 +35,7 @@ RUN pip uninstall --quiet --yes sympy mpmath networkx \
            torch/utils/benchmark torch/lib/lib*_test.so torch/lib/libbackend_with_compiler.so \
            numpy/*/tests numpy/_core/include matplotlib/tests matplotlib/mpl-data/sample_data functorch/dim/*.cpp \
            matplotlib/mpl-data/fonts/afm matplotlib/mpl-data/fonts/pdfcorefonts PIL/_avif*.so pillow.libs/libavif* \
-           pip pip-* setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth \
+           fastapi_offline/static/redoc* pip pip-* setuptools setuptools-* pkg_resources _distutils_hack distutils-precedence.pth \
  && rm -f /opt/gatescope/bin/pip* \
  && strip --strip-unneeded torch/lib/libtorch_cpu.so torch/lib/libtorch_python.so \
  && find . -name '*.so' ! -path './torch/*' ! -path './nvidia/*' ! -path './triton/*' ! -path './*.libs/*' -exec strip --strip-unneeded {} + \

@@ -23,6 +23,7 @@ SECTIONS = (
     sections.belt,
     sections.places,
     sections.training,
+    sections.explanation,
 )
 
 

@@ -6,6 +6,7 @@ each model's default method into its manifest. DIR holds, for each family of mod
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from models.analysis.attribution import Options
 from models.analysis.faithfulness import CURVE, EXHAUSTIVE_TOKENS
 from models.analysis.method_reports import (
     AFFORDABLE,
@@ -35,19 +37,19 @@ from models.analysis.subject import TextRuns
 from models.checkpoint.checkpoint import MANIFEST, load_checkpoint
 from models.inference.analyst import Analyst, Question
 from models.inference.predictor import Predictor
+from models.training.card import CARD, explanations
 from models.training.data import read_rows
 from service.pictures import canvas
 from service.pictures.views import View, gather
 from service.pictures.words import Language
 
 from .markdown import table
+from .texts import REVIEW
 
 _TIMED = 5
+DEAR = {"shapley": Options(permutations=16)}  # measured on few of the long texts, so; by itself it takes up to 128
+EVERY = 4  # of the long texts
 SKY = "#56B4E9"  # Okabe and Ito's
-REVIEW = (
-    "酒店的位置很好，离地铁站走路五分钟，周围吃饭也方便。房间虽然不大，但是打扫得很干净，床也舒服。早餐种类一般，咖啡不好喝。"
-    "前台的服务态度让人失望，办理入住等了半个小时，问什么都说不知道。晚上隔壁很吵，隔音太差了，一点也没睡好。总的来说性价比不高，下次不会再来了。"
-)
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
 _TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
@@ -82,6 +84,7 @@ def main() -> None:
         else:
             rows.append(asdict(measured(folder, options.data)))
             set_default(folder, rows[-1]["default"])
+            set_card(folder, rows[-1])
     stored.write_text(json.dumps({"models": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
     write(rows, options.weights, options.out)
 
@@ -99,7 +102,11 @@ def measured(folder: Path, data: Path) -> ModelReport:
     if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
         methods = [name for name in methods if name in _TAGGER_METHODS]
     with torch.inference_mode():
-        reports = method_reports(long, methods, progress_of(folder.name))
+        reports = method_reports(long, [name for name in methods if name not in DEAR], progress_of(folder.name))
+        for name in methods:
+            if name in DEAR:
+                few = method_reports(long[::EVERY], [name], progress_of(f"{folder.name}, {name}"), DEAR)
+                reports += [report for report in few if report.method == name]
         exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
         times = relative_times(
             predictor, runs, [r.method for r in reports if (r.predictions_long or LONG) <= AFFORDABLE]
@@ -145,6 +152,14 @@ def set_default(folder: Path, method: str) -> None:
     path = folder / MANIFEST
     fields = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**fields, "default_attribution": method}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def set_card(folder: Path, row: dict[str, Any]) -> None:
+    """The card's section of explanations, before that of the limits."""
+    path = folder / CARD
+    card = re.sub(r"## Explanations\n.*?(?=## Limits)", "", path.read_text("utf-8"), flags=re.DOTALL)
+    reports = [MethodReport(**fields) for fields in row["reports"]]
+    path.write_text(card.replace("## Limits", f"{explanations(reports, row['default'])}\n## Limits"), "utf-8")
 
 
 def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
@@ -209,6 +224,7 @@ def _table(reports: Sequence[dict[str, Any]], default: str, times: dict[str, flo
     rows = []
     for r in sorted(reports, key=lambda r: -r["comprehensiveness"]):
         name = {RANDOM: "random", BEST: "best subset of all"}.get(r["method"], f"`{r['method']}`")
+        name += f" ({r['texts']} texts)" if r["texts"] != reports[0]["texts"] else ""
         figures = [f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}", "", ""]
         if r["predictions"] is not None:
             figures[2] = f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"

@@ -20,7 +20,7 @@ from . import figures, gates, pairs
 from .markdown import number, table
 from .parallel import UNITS, training_steps
 from .recall import SYMBOLS, Recipe, recall
-from .texts import LONG, NEGATIONS, NEWS, OPINIONS
+from .texts import LONG, NEGATIONS, NEWS, OPINIONS, REVIEW
 
 TABLE_DISTANCES = (0, 1, 5, 12, 30, 80, 200)  # the picture has all distances
 MANY = 16  # texts in a batch, compared with one text
@@ -212,3 +212,9 @@ def training(desk: Desk) -> Fields:
         ),
         "training_table": table(["T", "LSTM, ms", "feed-forward, ms", "ratio", f"ratio, {MANY} texts"], rows),
     }
+
+
+def explanation(desk: Desk) -> Fields:
+    """Which characters made the label, by the model's default method."""
+    alt = "A Chinese hotel review, each character shaded by what it gave to the label"
+    return {"highlight_picture": desk.view("zh-sentiment-lstm", REVIEW, "highlight", alt)}

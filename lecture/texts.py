@@ -51,3 +51,9 @@ LONG = {
         "and took our places in the third row before the lights went down ."
     ),
 }
+
+# a review in which praise and complaint alternate, for the picture of what each character gave to the label
+REVIEW = (
+    "酒店的位置很好，离地铁站走路五分钟，周围吃饭也方便。房间虽然不大，但是打扫得很干净，床也舒服。早餐种类一般，咖啡不好喝。"
+    "前台的服务态度让人失望，办理入住等了半个小时，问什么都说不知道。晚上隔壁很吵，隔音太差了，一点也没睡好。总的来说性价比不高，下次不会再来了。"
+)

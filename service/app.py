@@ -11,12 +11,12 @@ import torch
 from fastapi import FastAPI
 
 from .engine.engine import Engine
+from .layers.chain import chain
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, documented, health, native, pictures
+from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
 from .settings import Settings
 from .state import State
-from .telemetry import RequestId
 from .wire import problems
 
 log = logging.getLogger(__name__)
@@ -46,13 +46,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await state.engine.drain()
         state.engine.close()
 
-    app = FastAPI(title="gatescope", version=version("gatescope"), description=_DESCRIPTION, lifespan=lifespan)
-    for routes in (native, analyses, pictures):
+    app = FastAPI(
+        title="gatescope",
+        version=version("gatescope"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        middleware=chain(settings),
+    )
+    for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
         app.include_router(routes.router)
-    app.include_router(health.router)
     problems.install(app)
     documented.install(app)
-    app.add_middleware(RequestId, log_requests=settings.access_log)
     return app
 
 

@@ -3,10 +3,10 @@
 ServiceError
 ├── StartupError          the server cannot start as it was set up
 ├── RequestError          the request, before any model sees it
-│   ├── MalformedBody, BodyTooLarge, NotJson, EncodedBody, InvalidRequest, NotAcceptable
+│   ├── Unauthorized, MalformedBody, BodyTooLarge, NotJson, EncodedBody, SlowBody, InvalidRequest, NotAcceptable
 │   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
 └── Unavailable           a good request at a bad time
-    ├── Overloaded, DeadlineExceeded, NotReady
+    ├── Overloaded, DeadlineExceeded, ClientLeft, NotReady
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,13 @@ class StartupError(ServiceError):
 
 class RequestError(ServiceError):
     pass
+
+
+class Unauthorized(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "no valid API key came with the request: send one as 'Authorization: Bearer KEY' or as 'x-api-key: KEY'"
+        )
 
 
 class MalformedBody(RequestError):
@@ -46,9 +53,17 @@ class NotJson(RequestError):
 
 
 class EncodedBody(RequestError):
-    def __init__(self, found: str) -> None:
+    def __init__(self, found: str, problem: str = "") -> None:
         self.found = found
-        super().__init__(f"the body's content encoding is {found!r}: send it plain, without a content-encoding header")
+        what = f" and {problem}" if problem else ""
+        super().__init__(f"the body's content encoding is {found!r}{what}: send it plain, or as gzip or deflate")
+
+
+class SlowBody(RequestError):
+    def __init__(self, limit_ms: int) -> None:
+        super().__init__(
+            f"the body did not arrive within {limit_ms} ms (GATESCOPE_BODY_TIMEOUT_MS): send it at once, or less of it"
+        )
 
 
 class InvalidRequest(RequestError):
@@ -69,9 +84,9 @@ class UnknownModel(RequestError):
 
 
 class BatchTooLarge(RequestError):
-    def __init__(self, found: int, limit: int, what: str) -> None:
+    def __init__(self, found: int, limit: int, what: str, setting: str = "GATESCOPE_MAX_QUEUE_TOKENS") -> None:
         self.found, self.limit = found, limit
-        super().__init__(f"the request has {found} {what}, allowed are {limit}: send it in parts")
+        super().__init__(f"the request has {found} {what}, allowed are {limit} ({setting}): send it in parts")
 
 
 class AnswerTooLarge(RequestError):
@@ -90,16 +105,24 @@ class Unavailable(ServiceError):
 
 
 class Overloaded(Unavailable):
-    def __init__(self, waiting: int, limit: int, retry_after_s: float) -> None:
+    def __init__(self, waiting: int, limit: int, what: str, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(f"{waiting} tokens are waiting and at most {limit} may: try again in {retry_after_s:.1f} s")
+        super().__init__(f"{waiting} {what} are waiting and at most {limit} may: try again in {retry_after_s:.1f} s")
 
 
 class DeadlineExceeded(Unavailable):
     def __init__(self, deadline_ms: int) -> None:
         super().__init__(
-            f"there was no answer within {deadline_ms} ms (GATESCOPE_DEADLINE_MS): send less, or try again later"
+            f"there was no answer within {deadline_ms} ms (x-deadline-ms, GATESCOPE_DEADLINE_MS): "
+            "send less, or try again later"
         )
+
+
+class ClientLeft(Unavailable):
+    """Its client closed the connection: nobody reads the answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the client closed the connection before the answer: stay connected to get it")
 
 
 class NotReady(Unavailable):

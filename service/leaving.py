@@ -35,9 +35,13 @@ def delayed_shutdown(leaving: asyncio.Event, delay_s: float) -> Iterator[None]:
             for _ in range(2):  # uvicorn waits for nothing more after a second SIGINT
                 call_runner(signal.SIGINT)
             return
-        log.info("stopping: readiness is off, the port closes in %.1f s", delay_s)
         leaving.set()
-        loop.call_soon_threadsafe(loop.call_later, delay_s, call_runner, sig)
+        loop.call_soon_threadsafe(begin, sig)
+
+    def begin(sig: int) -> None:
+        # on the loop: a signal handler may not log, for it may stand in the middle of another line
+        log.info("stopping: readiness is off, the port closes in %.1f s", delay_s)
+        loop.call_later(delay_s, call_runner, sig)
 
     wrapped = [sig for sig, runner in runners.items() if callable(runner)]
     for sig in wrapped:

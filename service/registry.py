@@ -74,7 +74,8 @@ class Registry:
             except CheckpointError as error:
                 self._record_broken(folder, str(error))
             except Exception as error:  # any other failure of one model must not stop the others
-                self._record_broken(folder, f"it cannot be run ({type(error).__name__}: {error})")
+                log.error("%s cannot be run", folder.name, exc_info=error)
+                self._record_broken(folder, "it cannot be run: the server's log has the details")
         fused = [p.runner for p in self.predictors.values() if isinstance(p.runner, FusedRunner)]
         if fused:
             table_bytes = tabulate(fused, settings.table_cache_mb * 1_000_000)

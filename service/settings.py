@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import StartupError
@@ -57,14 +57,40 @@ class Settings(BaseSettings):
         1, description="processes that share the port and nothing else: each loads every model, and takes its own core"
     )
     max_body_bytes: Positive = Field(32_000_000, description="largest request body")
+    max_json_depth: Annotated[int, Field(gt=0, le=1000)] = Field(32, description="nesting of a JSON body")
     max_answer_bytes: Positive = Field(64_000_000, description="largest answer of tensors")
     max_batch_texts: Positive = Field(256, description="texts in one request")
+    max_request_characters: Positive = Field(2_000_000, description="characters in one request, all texts together")
+    max_request_tokens: Positive = Field(262_144, description="tokens in one request, all texts together")
     max_batch_tokens: Positive = Field(16_384, description="padded tokens that run together")
     max_queue_tokens: Positive = Field(262_144, description="tokens that may wait; beyond them requests get 429")
-    deadline_ms: Positive = Field(30_000, description="a request that is not answered by then gets 504")
+    max_queue_requests: Positive = Field(4096, description="requests that may wait; beyond them requests get 429")
+    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32_768, description="request line and headers of one request; beyond them 431"
+    )
+    max_connections: Positive = Field(1024, description="of one process, at the same time; beyond them 503")
+    header_timeout_ms: Positive = Field(
+        10_000, description="a connection whose request's headers take longer is closed"
+    )
+    body_timeout_ms: Positive = Field(30_000, description="a body that takes longer to arrive gets 408")
+    read_timeout_ms: Positive = Field(
+        30_000, description="a client that reads nothing of its answer for so long is disconnected"
+    )
+    deadline_ms: Positive = Field(
+        30_000, description="a request that is not answered by then gets 504; x-deadline-ms may ask for less"
+    )
     drain_ms: Annotated[int, Field(ge=0)] = Field(
         500, description="after SIGTERM readiness is off for so long before the port closes"
     )
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="keys that clients must send, with commas between; none: open"
+    )
+    api_keys_file: Path | None = Field(
+        None, description="the same from a file, a key a line, read anew when it changes"
+    )
+    admin_keys: SecretStr = Field(SecretStr(""), description="keys that may also load and unload models")
+    admin_keys_file: Path | None = Field(None, description="the same from a file, a key a line")
+    cors_origins: str = Field("", description="web origins that browsers may ask from, with commas between; none: off")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="auto is text on a terminal, else JSON lines"

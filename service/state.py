@@ -1,22 +1,27 @@
 """What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
-from starlette.requests import HTTPConnection
+from starlette.requests import Request
 
 from models.inference.analyst import default_method
 from models.inference.predictor import Predictor
 
 from .engine.engine import Engine
-from .errors import NotReady
+from .engine.statistics import ModelStatistics
+from .engine.terms import Terms
+from .errors import InvalidRequest, NotReady
 from .registry import Registry
 from .settings import Settings
 from .wire import schemas
 
 ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top")  # the routes that answer
+
+_NO_TERMS = Terms(0, 0.0)  # of the app's own state, which asks for nothing
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class State:
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
+    statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
+    terms: Terms = _NO_TERMS  # of the request through which a route reached it
 
     @property
     def ready(self) -> bool:
@@ -41,6 +48,15 @@ class State:
         if not self.registry.loaded:
             raise NotReady("loading its models")
         return self.registry.get(name)
+
+    def default_predictor(self) -> Predictor:
+        """Raises: NotReady while models load, and where none could be loaded."""
+        if not self.registry.loaded or self.registry.default is None:
+            raise NotReady("without a model that is loaded")
+        return self.registry.get(self.registry.default)
+
+    def within(self, terms: Terms) -> "State":
+        return replace(self, terms=terms)
 
     def describe(self, name: str) -> schemas.ModelOut:
         predictor = self.registry.get(name)
@@ -76,5 +92,27 @@ class State:
         )
 
 
-def state_of(connection: HTTPConnection) -> State:
-    return cast(State, connection.app.state.service)
+def state_of(request: Request) -> State:
+    """The app's state with this request's terms.
+
+    Raises: InvalidRequest, for an x-deadline-ms that is no whole number or longer than the server's own.
+    """
+    state = cast(State, request.app.state.service)
+
+    async def departure() -> bool:
+        message = await request.receive()
+        return bool(message["type"] == "http.disconnect")
+
+    return replace(state, terms=Terms.from_now(_deadline_ms(request, state.settings.deadline_ms), departure))
+
+
+def _deadline_ms(request: Request, longest: int) -> int:
+    for name, value in request.scope["headers"]:
+        if name == b"x-deadline-ms":
+            if not (value.isdigit() and len(value) < 10 and 1 <= int(value) <= longest):
+                raise InvalidRequest(
+                    f"x-deadline-ms is {value[:20].decode('latin-1')!r}: "
+                    f"a whole number from 1 to {longest} (GATESCOPE_DEADLINE_MS) is allowed"
+                )
+            return int(value)
+    return longest

@@ -33,7 +33,7 @@ def module(path: Path) -> str:
 MODEL_ROOMS = ("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference")
 SERVICE_ROOMS = (
     *("errors", "settings", "leaving", "telemetry", "wire", "pictures", "engine", "registry", "state", "routes"),
-    *("client", "hotpath", "app", "cli", "__main__"),
+    *("client", "layers", "app", "cli", "__main__"),
 )
 SIBLINGS = {
     ("models.training", "models.inference"),
@@ -81,7 +81,7 @@ def test_models_know_torch_and_never_http(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(ROOT / "service")], ids=module)
 def test_the_framework_stays_at_the_edge(path: Path) -> None:
-    edge = ("app", "hotpath", "state", "telemetry", "routes", "cli.serve", "wire.problems")
+    edge = ("app", "layers", "state", "routes", "cli.serve", "wire.problems")
     if not module(path).startswith(tuple(f"service.{name}" for name in edge)):
         assert not {name for name in imports(path) if name.split(".")[0] in ("fastapi", "starlette")}
 

@@ -24,11 +24,15 @@ FEWEST = 3  # values that a line is laid through
 
 @dataclass(frozen=True)
 class Fading:
-    """value[k] is at distance[k] tokens from the last one, ascending; half_life_tokens None where nothing fades."""
+    """value[k] is at distance[k] tokens from the last one, ascending.
+
+    half_life_tokens: None where nothing fades, and half_life_note says why; else half_life_note is None.
+    """
 
     distance: NDArray[np.int64]
     value: Values
     half_life_tokens: float | None
+    half_life_note: str | None
 
 
 def gradient_norms(
@@ -68,7 +72,16 @@ def fading(value: Values) -> Fading:
     """The curve of one text's values in reading order, [time]; the last token comes first, at distance 0."""
     by_distance = value[::-1].astype(np.float64)
     distance = np.arange(len(value))
-    return Fading(distance, by_distance, half_life(distance, by_distance))
+    tokens = half_life(distance, by_distance)
+    return Fading(distance, by_distance, tokens, None if tokens else _note(by_distance))
+
+
+def _note(value: Values) -> str:
+    """Why there is no half-life."""
+    positive = int((value > 0).sum())
+    if positive < FEWEST:
+        return f"a half-life needs {FEWEST} tokens with a gradient above zero, and this text has {positive}"
+    return "the gradient does not fall with distance in this text, so there is nothing to halve"
 
 
 def half_life(distance: NDArray[np.int64], value: Values) -> float | None:

@@ -5,7 +5,7 @@ The model's default method is read off these reports.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,28 +62,36 @@ def explained_output(runs: TextRuns) -> Output | None:
     return next((Output(tag, t) for t, tag in enumerate(path) if tag), None)  # tag 0 is O
 
 
-def method_reports(texts: Sequence[TextRuns], methods: Sequence[str], progress: Progress) -> list[MethodReport]:
+def method_reports(
+    texts: Sequence[TextRuns],
+    methods: Sequence[str],
+    progress: Progress,
+    options: Mapping[str, Options] | None = None,
+) -> list[MethodReport]:
     """Every method, and `RANDOM` beside them, over the same texts; `BEST` too where every text is short.
 
-    Texts of a tagger without an entity say nothing and are left out.
+    Texts of a tagger without an entity say nothing and are left out. options: method -> what it is asked for.
     """
-    draws = np.random.default_rng(0)
+    draws, asked = np.random.default_rng(0), {name: (options or {}).get(name, Options()) for name in methods}
     found: dict[str, list[Faithfulness]] = {name: [] for name in (*methods, RANDOM)}
     answers: dict[str, list[Attribution]] = {name: [] for name in methods}
-    costs: list[TextCost] = []
+    explained: list[TextRuns] = []
     exhaustive = all(len(runs) <= EXHAUSTIVE_TOKENS for runs in texts)
     for runs in progress(texts, len(texts), "texts"):
         output = explained_output(runs)
         if output is None:
             continue
-        costs.append(TextCost(len(runs), runs.reads_prefixes_at_once, Options()))
+        explained.append(runs)
         for name in methods:
-            answers[name].append(attribute(Subject(runs, output), name))
+            answers[name].append(attribute(Subject(runs, output), name, asked[name]))
             found[name].append(faithfulness(runs, output, answers[name][-1].contributions))
         found[RANDOM].append(faithfulness(runs, output, draws.random(len(runs))))
         if exhaustive:
             found.setdefault(BEST, []).append(best_subsets(runs, output))
-    return [_report(name, rows, answers.get(name, []), costs) for name, rows in found.items() if rows]
+    costs = {
+        name: [TextCost(len(runs), runs.reads_prefixes_at_once, asked[name]) for runs in explained] for name in methods
+    }
+    return [_report(name, rows, answers.get(name, []), costs.get(name, [])) for name, rows in found.items() if rows]
 
 
 def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = True) -> list[str]:
@@ -95,8 +103,10 @@ def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = 
 
 
 def chosen_default(reports: Sequence[MethodReport]) -> str:
-    """The method that answers where none is named: of those that are affordable and near the best in both measures, the
-    most comprehensive; where none is near in both, the one that misses least.
+    """The method that answers where none is named; `reports` hold one that is affordable at least.
+
+    Of those that are affordable and near the best in both measures it is the most comprehensive; where none is near in
+    both, the one that misses least.
     """
     rows = [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
     return min(rows, key=lambda r: (shortfall(r, rows) > 0, shortfall(r, rows), -r.comprehensiveness)).method
@@ -124,7 +134,7 @@ def _report(
             "inflation_median": float(np.median(inflation)),
             "inflation_largest": float(np.max(inflation)),
             "predictions": float(np.mean([price(cost) / cost.tokens for cost in costs])),
-            "predictions_long": _long(METHODS[name], TextCost(LONG, costs[0].reads_prefixes_at_once, Options())),
+            "predictions_long": _long(METHODS[name], replace(costs[0], tokens=LONG)),
         }
     return MethodReport(
         name,

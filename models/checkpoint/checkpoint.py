@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import stat
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,10 +149,8 @@ def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
 def _fill(network: Classifier | Tagger, tensors: dict[str, Tensor], path: Path) -> None:
     """Give a network without memory its tensors, as float32."""
     wanted = {to_key(name): parameter for name, parameter in network.named_parameters()}
-    if missing := sorted(wanted.keys() - tensors.keys()):
-        raise WeightMismatch(path, f"it lacks {', '.join(missing[:4])}")
-    if surplus := sorted(tensors.keys() - wanted.keys()):
-        raise WeightMismatch(path, f"it has {', '.join(surplus[:4])}, which the manifest has no place for")
+    if wanted.keys() != tensors.keys():
+        raise WeightMismatch(path, _names_mismatch(wanted.keys(), tensors.keys()))
     for key, parameter in wanted.items():
         found = tensors[key]
         if found.shape != parameter.shape:
@@ -164,6 +163,23 @@ def _fill(network: Classifier | Tagger, tensors: dict[str, Tensor], path: Path) 
             raise WeightMismatch(path, f"{key} has values that are not finite")
     values = {name: tensors[to_key(name)].to(torch.float32, copy=True) for name, _ in network.named_parameters()}
     network.load_state_dict(values, assign=True)
+
+
+def _names_mismatch(wanted: Set[str], found: Set[str]) -> str:
+    """Which tensors are missing and which are unknown, and the prefix where it alone makes the difference."""
+    longest = max(wanted, key=len)
+    for prefix in sorted({key.removesuffix(longest) for key in found if key.endswith(f".{longest}")}):
+        if {key.removeprefix(prefix) for key in found} == set(wanted):
+            return f"every key begins with {prefix!r}, as a wrapped module is saved: remove that prefix from the keys"
+    missing, surplus = sorted(wanted - found), sorted(found - wanted)
+    parts = [f"it lacks {_listed(missing)}"] if missing else []
+    parts += [f"it has {_listed(surplus)}, which the manifest has no place for"] if surplus else []
+    return " and ".join(parts)
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(name[:80] for name in names[:most])}{more}"
 
 
 def _tensors(folder: Path, raw: bytes) -> dict[str, Tensor]:

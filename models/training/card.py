@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..analysis.method_reports import MethodReport
 from ..checkpoint.checkpoint import Checkpoint
 from .evaluate import Evaluation
 from .metrics import LabelScore
@@ -31,9 +32,29 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, comma
         _table(("label", "precision", "recall", "F1", "support"), map(_label, evaluation.by_label), numbers=True),
         "### By length\n",
         _table(("tokens", "texts", "figure"), map(_bin, evaluation.by_length), numbers=True),
+        explanations(evaluation.faithfulness, m.default_attribution),
         f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
     ]
     path.write_text("\n".join(sections), "utf-8", errors="backslashreplace")  # a file's name may not be UTF-8
+
+
+def explanations(reports: Sequence[MethodReport], default: str | None) -> str:
+    """The section of the attribution methods; empty where none was measured."""
+    if not reports:
+        return ""
+    rows = [
+        (
+            f"**`{r.method}`**" if r.method == default else f"`{r.method}`",
+            f"{r.comprehensiveness:.2f}",
+            f"{r.sufficiency:.2f}",
+        )
+        for r in sorted(reports, key=lambda r: -r.comprehensiveness)
+    ]
+    return (
+        f"## Explanations\n\nWhich attribution method finds the tokens that matter ({reports[0].texts} texts; more is "
+        "better in both columns; the default in bold; `random` ranks by chance).\n\n"
+        + _table(("method", "comprehensiveness", "sufficiency"), rows, numbers=True)
+    )
 
 
 def typed_command(arguments: Sequence[str]) -> str:

@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..analysis.method_reports import MethodReport
 from ..checkpoint.checkpoint import Checkpoint
 from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.kernel import choose
 from .batches import Example
 from .calibration import Bin, expected_calibration_error, reliability
 from .confusion import Confusion, confusion
+from .explained import faithfulness_reports
 from .influence import Influence, influence
 from .measured import Measured
 from .metrics import LabelScore, accuracy, by_length, differing, f1, label_scores, macro_f1, precision_recall
@@ -25,6 +27,7 @@ class Evaluation:
     """metrics: the headline figures; by_label and by_length: the same, in parts; influence: `influence.influence`.
 
     calibration_error and reliability: of a classifier's best labels, or of the entities that a tagger found.
+    faithfulness: of each attribution method that a default may be chosen from.
     bfloat16: the headline figures with the recurrences' weights in bfloat16, and ``texts_answered_otherwise``; None
     where there is no fused kernel, which alone computes so.
     """
@@ -37,6 +40,7 @@ class Evaluation:
     calibration_error: float | None
     reliability: list[Bin]
     influence: Influence
+    faithfulness: list[MethodReport]
     bfloat16: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +56,7 @@ class Evaluation:
             "calibration_error": None if self.calibration_error is None else round(self.calibration_error, 4),
             "reliability": [_rounded(b) for b in self.reliability],
             "influence": self.influence,
+            "faithfulness": [asdict(report) for report in self.faithfulness],
             "bfloat16": self.bfloat16,
         }
 
@@ -74,6 +79,7 @@ def evaluate(measured: Measured) -> Evaluation:
         expected_calibration_error(bins),
         bins,
         influence(checkpoint.network, examples, measured.device),
+        faithfulness_reports(measured),
         _bfloat16(checkpoint, examples, predicted) if measured.device.type == "cpu" else None,
     )
 

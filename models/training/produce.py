@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..analysis.method_reports import chosen_default
 from ..checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ..checkpoint.manifest import FeatureEntry, Manifest
 from ..errors import TrainingError
@@ -62,7 +63,8 @@ def produce(
     saved = _save(aside, recipe, corpus, trained)
     rows = read_rows(recipe.task, recipe.language, files.dev, recipe.layout)
     evaluation = evaluate(measure(saved, rows, torch.device("cpu")))
-    saved = save_checkpoint(aside, _with(saved, metrics=evaluation.metrics))
+    default = chosen_default(evaluation.faithfulness) if evaluation.faithfulness else None
+    saved = save_checkpoint(aside, _with(saved, metrics=evaluation.metrics, default_attribution=default))
     store(aside, evaluation, "/".join(files.dev.parts[-2:]))
     draw_curve(aside / CURVE, trained.curve, _figure(recipe))
     draw_confusion(aside / CONFUSION, evaluation.confusion)

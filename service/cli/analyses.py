@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from ..client import Client
 from ..wire.schemas import Direction
-from ..wire.schemas_analyses import FadingOut
-from .arguments import Parser, as_type, index
+from ..wire.schemas_analyses import FadingOut, Measure
+from .arguments import Parser, as_type, index, one_of, timesteps
 from .shared import ask, text_of
 from .terminal import bar, print_json
 
@@ -20,8 +20,18 @@ def add_analyses(commands: Any) -> None:
         epilog='example:\n  gatescope memory --model zh-sentiment-lstm "酒店服务一点也不好"',
     )
     memory.add_texts()
-    memory.add_argument("--layer", type=as_type(index), default=0, metavar="N", help="of retention and mass")
-    memory.add_argument("--direction", choices=get_args(Direction), default="forward", help="of retention and mass")
+    matrices = memory.add_argument_group("retention and mass, in the answer's JSON")
+    measures = get_args(Measure)
+    memory.add_list("--measures", matrices, one_of(measures), metavar="NAME", help=f"of {', '.join(measures)}")
+    matrices.add_argument("--layer", type=as_type(index), default=0, metavar="N", help="from 0")
+    matrices.add_argument("--direction", choices=get_args(Direction), default="forward", help="of the layer")
+    memory.add_list("--units", matrices, index, metavar="N", help="from 0; default: all")
+    matrices.add_argument(
+        "--timesteps",
+        type=as_type(timesteps),
+        metavar="START:STOP:STRIDE",
+        help="default: the last 256",
+    )
     ask(memory).set_defaults(run=_memory)
     _add_attribute(commands)
 
@@ -46,8 +56,8 @@ def _add_attribute(commands: Any) -> None:
 
 def _memory(options: argparse.Namespace) -> int:
     with Client(options.url) as client:
-        answer = client.memory(options.model, text_of(options), layer=options.layer, direction=options.direction)
-    if options.json:
+        answer = client.memory(options.model, text_of(options), **_matrices(options))
+    if options.json or options.measures:
         print_json(answer)
         return 0
     (result,) = answer.results
@@ -60,9 +70,15 @@ def _memory(options: argparse.Namespace) -> int:
     return 0
 
 
+def _matrices(options: argparse.Namespace) -> dict[str, Any]:
+    select = {name: getattr(options, name) for name in ("units", "timesteps") if getattr(options, name) is not None}
+    chosen = {"layer": options.layer, "direction": options.direction} | ({"select": select} if select else {})
+    return chosen if options.measures is None else chosen | {"measures": options.measures}
+
+
 def half_life(fading: FadingOut) -> str:
     if fading.half_life_tokens is None:
-        return "no half-life"
+        return f"no half-life: {fading.half_life_note or 'nothing fades'}"
     return f"half-life {fading.half_life_tokens:.1f} tokens"
 
 

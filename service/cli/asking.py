@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..client import Client
-from ..wire.schemas import Direction, Reduction, Result, TensorName
+from ..wire.schemas import Direction, OffsetUnit, Reduction, Result, TensorName
 from .arguments import UsageError, as_type, index, one_of, timesteps
 from .rows import predict_file
 from .shared import ask, mean_and_spread, numbers, text_of
@@ -22,7 +22,12 @@ _FLAGS = {
 
 
 def add_asking(commands: Any) -> None:
-    listing = commands.add_parser("list", help="the models of a running server", description="The loaded models.")
+    listing = commands.add_parser(
+        "list",
+        help="the models of a running server",
+        description="The loaded models, the default one marked by *, and those that could not be loaded, by !.",
+        epilog="example:\n  gatescope list --url http://127.0.0.1:9000",
+    )
     ask(listing, model=False).set_defaults(run=_list)
     _add_predict(commands)
     _add_inspect(commands)
@@ -50,6 +55,7 @@ def _add_predict(commands: Any) -> None:
     predict.add_argument(
         "--top-k", type=as_type(index), metavar="K", help="classifiers: the K best labels; default all"
     )
+    predict.add_argument("--offset-unit", choices=get_args(OffsetUnit), default="code_point", help="what offsets count")
     ask(predict).set_defaults(run=_predict)
 
 
@@ -77,6 +83,7 @@ def _add_inspect(commands: Any) -> None:
     inspect.add_list("--reduce", more, one_of(reductions), metavar="NAME", help=f"of {', '.join(reductions)}")
     for name, note in _FLAGS.items():
         more.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=note)
+    more.add_argument("--offset-unit", choices=get_args(OffsetUnit), default="code_point", help="what offsets count")
     more.add_argument("--decimals", type=as_type(index), metavar="N", help="0 to 9, of tensors; default: 6")
     more.add_argument("--out", type=Path, metavar="FILE", help="write raw float32 instead: .npz or .safetensors")
     ask(inspect).set_defaults(run=_inspect)
@@ -98,7 +105,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    chosen = {} if options.top_k is None else {"top_k": options.top_k}
+    chosen = {"offset_unit": options.offset_unit} | ({} if options.top_k is None else {"top_k": options.top_k})
     if (options.file is None) == (options.text is None):
         raise UsageError("predict takes a text or --file, one of the two (`gatescope predict --help` shows how)")
     if options.file is not None:
@@ -172,6 +179,7 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     fields = {"tensors": options.tensors, "reduce": options.reduce, "decimals": options.decimals}
     given = {name: value for name, value in select.items() if value is not None}
     chosen = {name: value for name, value in fields.items() if value is not None} | _flags(options)
+    chosen["offset_unit"] = options.offset_unit
     return chosen | ({"select": given} if given else {})
 
 

@@ -130,12 +130,14 @@ def _tables(evaluation: Evaluation) -> list[str]:
         (f"{b.low:.2f} to {b.high:.2f}", f"{b.answers:,}", f"{b.score:.4f}", f"{b.right:.4f}")
         for b in evaluation.reliability
     ]
+    methods = [(r.method, f"{r.comprehensiveness:.2f}", f"{r.sufficiency:.2f}") for r in evaluation.faithfulness]
     return [
         table(("figure", "value"), headline),
         table(("label", "precision", "recall", "F1", "support"), scores),
         *_mistakes(evaluation),
         table(("tokens", "texts", figure), lengths),
         *([table(("score", "answers", "mean score", "right"), bins)] if bins else []),
+        *([table(("method", "comprehensiveness", "sufficiency"), methods)] if methods else []),
     ]
 
 

@@ -82,5 +82,5 @@ def _shown(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name.endswith(("key", "keys")):
-        return "(set)"
+        return "(set)" if value else ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 
 import uvicorn
@@ -11,6 +12,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
+from ..layers.connection import Config
 from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
@@ -20,14 +22,29 @@ log = logging.getLogger(__name__)
 def serve() -> int:
     """Run until SIGTERM or SIGINT, drain, and return the exit status: 0 when every request was answered.
 
-    Raises: StartupError, one sentence about a wrong setting or a missing device.
+    Raises: StartupError, one sentence about a wrong setting, a missing device or a port that is taken.
     """
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    check_address(settings.host, settings.port)
     for sentence in unknown_variables(os.environ):
         log.warning(sentence)
     log.info("starting on http://%s:%d, documented at /docs", settings.host, settings.port)
     return _serve_in_one_process(settings) if settings.workers == 1 else _serve_in_workers(settings)
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises: StartupError where the address cannot be listened on, before models are loaded for nothing."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StartupError(
+            f"GATESCOPE_HOST {host!r} and GATESCOPE_PORT {port} cannot be listened on ({reason}): choose another port"
+        ) from None
 
 
 def _serve_in_one_process(settings: Settings) -> int:
@@ -49,9 +66,8 @@ def _serve_in_workers(settings: Settings) -> int:
 def _app(settings: Settings) -> ASGIApp:
     """Raises: StartupError."""
     from ..app import create_app  # after the settings are validated: it imports torch, which takes seconds
-    from ..hotpath import HotPath
 
-    return HotPath(create_app(settings), settings.access_log)
+    return create_app(settings)
 
 
 def app_of_worker() -> ASGIApp:
@@ -66,13 +82,11 @@ def app_of_worker() -> ASGIApp:
 
 
 def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    return Config(
         app,
-        settings.host,
-        settings.port,
+        settings,
         factory=isinstance(app, str),
         workers=settings.workers,
-        log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -1,7 +1,8 @@
 """submit(): admission, deadline and execution of requests, one batch at a time. Knows neither HTTP nor torch.
 
-The cost of a request is the number of tokens that the model has to read for it. The queue is bounded; beyond the bound
-a request is refused at once, with the predicted time until the queue has drained.
+The cost of a request is the number of tokens that the model has to read for it. The queue is bounded
+(`service.engine.admission`). A request larger than one batch runs in parts, so that a short one behind it waits for one
+batch at most. What nobody waits for any more, after a deadline or a disconnect, is dropped before it runs.
 
 No request is delayed to fill a batch: when the model is idle the next batch (`service.engine.batcher`) starts at the
 end of the event loop's turn. A batch that is predicted to take under `TICK_S` runs on the event loop itself, because a
@@ -14,15 +15,19 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..errors import BatchTooLarge, DeadlineExceeded, NotReady, Overloaded
+from ..errors import ClientLeft, DeadlineExceeded
+from .admission import Admission
 from .batcher import Job, Queue
 from .pace import Pace
+from .terms import Departure, Terms
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 TICK_S = 0.002
+WATCH_S = 0.02  # a request that is unanswered for so long is watched for its client's departure
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,39 @@ class Done(Generic[T]):
     compute_ms: float
 
 
+@dataclass(eq=False)
+class _Request:
+    """An admitted request: its part that waits or runs, and why it ends early."""
+
+    job: Job | None = None
+    failure: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.failure = self.failure or error
+        if self.job and self.job.wanted:
+            self.job.answer.set_exception(self.failure)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a request asks for. costs: tokens of each item; jobs of one group may share one `run`."""
+
+    items: Sequence[Any]
+    costs: Sequence[int]
+    run: Callable[[list[Any]], Sequence[Any]]
+    pace: Hashable | None = None
+    group: Hashable | None = None
+
+
 class Engine:
     """Runs one batch at a time. Every method is called from one event loop."""
 
-    def __init__(self, max_queue_tokens: int, deadline_ms: int, batch_tokens: int = 16384) -> None:
-        """batch_tokens: the largest batch; a single request that is larger still runs, alone."""
-        self.max_queue_tokens, self.deadline_ms, self.batch_tokens = max_queue_tokens, deadline_ms, batch_tokens
-        self.waiting_tokens = 0
-        self.draining = False
-        self._jobs = 0  # admitted and not yet finished
+    def __init__(
+        self, max_queue_tokens: int, deadline_ms: int, batch_tokens: int = 16384, max_queue_requests: int = 4096
+    ) -> None:
+        """batch_tokens: the largest batch; a single item that is larger still runs, alone."""
+        self.deadline_ms, self.batch_tokens = deadline_ms, batch_tokens
+        self.admission = Admission(max_queue_tokens, max_queue_requests, self._drain_s)
         self._queue = Queue()
         self._paces: dict[Hashable, Pace] = defaultdict(Pace)
         self._is_running = self._turn_is_due = False
@@ -52,83 +81,112 @@ class Engine:
         self._overall = Pace()
 
     @property
-    def drain_s(self) -> float:
-        """Predicted time until the queue is empty."""
-        return self._overall.seconds(self.waiting_tokens)
+    def waiting_tokens(self) -> int:
+        """Tokens of the requests that wait or run."""
+        return self.admission.tokens
 
-    async def submit(self, tokens: int, work: Callable[[], T]) -> Done[T]:
+    def _drain_s(self, tokens: int) -> float:
+        return self._overall.seconds(tokens)
+
+    async def submit(self, tokens: int, work: Callable[[], T], terms: Terms | None = None) -> Done[T]:
         """Run `work` on the model thread, alone.
 
-        Args:   tokens, the cost of the work.
-        Raises: Overloaded, BatchTooLarge (more than the queue could ever hold), DeadlineExceeded, NotReady
+        Args:   tokens, the cost of the work; terms, by default the engine's deadline from now on.
+        Raises: Overloaded, BatchTooLarge (more than the queue could ever hold), DeadlineExceeded, ClientLeft, NotReady
                 (draining), or what `work` raises.
         """
-        done = await self._run(tokens, [None], tokens, lambda _: [work()], None, None)
+        done = await self._run(_Work([None], [tokens], lambda _: [work()]), terms)
         return Done(done.value[0], done.queue_ms, done.compute_ms)
 
     async def submit_items(
         self,
-        tokens: int,
         items: Sequence[Item],
-        longest: int,
+        costs: Sequence[int],
         run: Callable[[list[Item]], Sequence[T]],
         pace: Hashable,
         shared: bool,
+        terms: Terms | None = None,
     ) -> Done[list[T]]:
         """Run items, batched with other requests of the same pace where `shared`; short batches run on the event loop.
 
-        Args:   longest, the length of the longest item, in tokens; run, takes any number of items and is the same
-                function for every request of one pace.
+        A request larger than a batch runs in parts of similar length, and between two of them others have their turn.
+
+        Args:   costs, the tokens of each item; run, takes any number of items and is the same function for every
+                request of one pace.
         Raises: as `submit`. What `run` raises reaches only the request whose items raise it.
         """
-        return await self._run(tokens, items, longest, run, pace, pace if shared else None)
+        return await self._run(_Work(items, costs, run, pace, pace if shared else None), terms)
 
     async def drain(self) -> None:
         """Admit no new request, and wait until all admitted ones are finished."""
-        self.draining = True
+        self.admission.is_closed = True
         await self._idle.wait()
 
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    async def _run(
-        self,
-        tokens: int,
-        items: Sequence[Any],
-        longest: int,
-        run: Callable[[list[Any]], Sequence[Any]],
-        pace: Hashable,
-        group: Hashable | None,
-    ) -> Done[list[Any]]:
-        self._admit(tokens)
-        loop = asyncio.get_running_loop()
-        job = Job(items, tokens, longest, run, pace, group, time.perf_counter(), loop.create_future())
-        self.waiting_tokens += tokens
-        self._jobs += 1
+    async def _run(self, work: _Work, terms: Terms | None) -> Done[list[Any]]:
+        terms = terms or Terms.from_now(self.deadline_ms)
+        self.admission.enter(sum(work.costs))
         self._idle.clear()
+        loop, request = asyncio.get_running_loop(), _Request()
+        timers = [loop.call_at(terms.ends, request.fail, DeadlineExceeded(terms.deadline_ms))]
+        watching: list[asyncio.Task[None]] = []
+        if terms.departure:
+            watch = partial(_watch, loop, request, terms.departure, watching)
+            timers.append(loop.call_later(WATCH_S, watch))
+        try:
+            return await self._run_parts(work, request, loop)
+        finally:
+            for timer in timers:
+                timer.cancel()
+            for task in watching:
+                task.cancel()
+            self.admission.leave()
+            self._is_idle()
+
+    async def _run_parts(self, work: _Work, request: _Request, loop: asyncio.AbstractEventLoop) -> Done[list[Any]]:
+        """One part after the other: each is queued when the last one is done, behind what came meanwhile."""
+        began, compute_s, values = time.perf_counter(), 0.0, [None] * len(work.items)
+        parts = _parts(work.costs, self.batch_tokens)
+        left = sum(work.costs)
+        try:
+            for part in parts:
+                if request.failure:
+                    raise request.failure
+                costs = [work.costs[i] for i in part]
+                job = Job(
+                    [work.items[i] for i in part],
+                    sum(costs),
+                    max(costs, default=0),
+                    work.run,
+                    work.pace,
+                    work.group,
+                    time.perf_counter(),
+                    loop.create_future(),
+                )
+                request.job = job
+                left -= job.tokens
+                for i, value in zip(part, await self._answer(job, loop), strict=True):
+                    values[i] = value
+                compute_s += job.ended - job.began
+        finally:
+            self.admission.leave_part(left)
+        return Done(values, (time.perf_counter() - began - compute_s) * 1000, compute_s * 1000)
+
+    async def _answer(self, job: Job, loop: asyncio.AbstractEventLoop) -> list[Any]:
         self._queue.put(job)
         self._schedule_turn(loop)
-        deadline = loop.call_later(self.deadline_ms / 1000, self._expire, job)
         try:
-            value = await job.answer
+            return await job.answer
         finally:
-            deadline.cancel()
             if not job.taken:  # it will never run
                 self._queue.drop(job)
                 self._release([job])
-        return Done(value, (job.began - job.submitted) * 1000, (job.ended - job.began) * 1000)
 
-    def _admit(self, tokens: int) -> None:
-        if self.draining:
-            raise NotReady("shutting down")
-        if tokens > self.max_queue_tokens:
-            raise BatchTooLarge(tokens, self.max_queue_tokens, "tokens to read")
-        if self.waiting_tokens + tokens > self.max_queue_tokens:
-            raise Overloaded(self.waiting_tokens, self.max_queue_tokens, max(self.drain_s, 0.001))
-
-    def _expire(self, job: Job) -> None:
-        if job.wanted:
-            job.answer.set_exception(DeadlineExceeded(self.deadline_ms))
+    def _is_idle(self) -> None:
+        if not self.admission.requests and not self.admission.tokens:
+            self._idle.set()
 
     def _schedule_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Schedule `_turn` once for all requests that arrive in one turn of the loop."""
@@ -165,10 +223,35 @@ class Engine:
         self._schedule_turn(loop)
 
     def _release(self, jobs: Sequence[Job]) -> None:
-        self.waiting_tokens -= sum(job.tokens for job in jobs)
-        self._jobs -= len(jobs)
-        if not self._jobs:
-            self._idle.set()
+        self.admission.leave_part(sum(job.tokens for job in jobs))
+        self._is_idle()
+
+
+def _parts(costs: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices of the items, in parts of at most `budget` tokens (or one item), those of similar length together."""
+    if sum(costs) <= budget:
+        return [list(range(len(costs)))]
+    parts: list[list[int]] = []
+    room = 0
+    for i in sorted(range(len(costs)), key=costs.__getitem__):
+        if not parts or costs[i] > room:
+            parts.append([])
+            room = budget
+        parts[-1].append(i)
+        room -= costs[i]
+    return parts
+
+
+def _watch(
+    loop: asyncio.AbstractEventLoop, request: _Request, departure: Departure, watching: "list[asyncio.Task[None]]"
+) -> None:
+    """From now on the request fails when its client leaves. Begins late: most requests are answered before."""
+
+    async def watch() -> None:
+        if await departure():
+            request.fail(ClientLeft())
+
+    watching.append(loop.create_task(watch()))
 
 
 Outcome = list[Any] | BaseException

@@ -227,9 +227,10 @@ def _left_out(text: Prepared, selection: Selection, view: View) -> list[str]:
 
 
 def _notes(analyst: Analyst, found: Attribution, language: Language) -> list[str]:
-    """The method, the bias, and a warning where there is one."""
+    """The method, the bias, the inflation, and a warning where there is one."""
     bias = "" if found.bias is None else f", {say('bias', language)} {found.bias:+.3f}"
-    return [f"{found.method}{bias}", *([found.warning] if found.warning else [])]
+    inflation = f", {say('inflation', language)} {found.inflation:.1f}"
+    return [f"{found.method}{bias}{inflation}", *([found.warning] if found.warning else [])]
 
 
 def _name(analyst: Analyst) -> str:

@@ -25,6 +25,7 @@ WORDS: dict[str, str] = {
     "share of timesteps above 0.9": "高于 0.9 的时间步占比",
     "fit": "拟合",
     "bias": "偏置",
+    "inflation": "膨胀度",
     "target": "目标",
     "unit of the cell": "单元",
     "step": "时间步",

@@ -40,6 +40,12 @@ _BACKWARD = 3  # a pass back through time costs about two of the passes forward
     summary="What the belt still carries, and how influence fades",
 )
 async def memory(request: Request, name: str) -> Response:
+    """How much of each token an LSTM's cell state holds at each later one, and how the gradient of the output fades.
+
+    `retention` and `mass` are products of forget gates between two tokens (LSTM alone); `gradient_norm` is that of the
+    predicted label's logit by each token's x_t, and `fading` the same against distance, with its half-life. Binary
+    forms as in `/inspect`.
+    """
     state, predictor, asked = await _read(request, name, wire.MemoryRequest)
     style = Style(bodies.accepted(request, MEDIA_TYPES), asked.encoding, asked.decimals, asked.offset_unit)
     measures = _measures(asked.measures, predictor)
@@ -67,6 +73,11 @@ async def memory(request: Request, name: str) -> Response:
     summary="Which tokens made this logit, by the model's default method or a named one",
 )
 async def attribute(request: Request, name: str) -> Response:
+    """The contribution of each token to a logit, by the method asked or by the model's default one.
+
+    What a method's contributions add up to, and what its bias is, differs: `completeness_error` says what is missing
+    from the sum, and `warning` speaks where large contributions cancel. `occlusion` and `/intervene` are causal checks.
+    """
     state, predictor, asked = await _read(request, name, wire.AttributeRequest)
     bodies.accepted(request, (JSON,))
     analyst, texts = Analyst(predictor), await work.prepare(state, predictor, asked.texts)
@@ -89,6 +100,11 @@ async def attribute(request: Request, name: str) -> Response:
     summary="What if a gate, a unit or a state had been another",
 )
 async def intervene(request: Request, name: str) -> Response:
+    """The prediction with and without changes of tensors at chosen layers, timesteps and units.
+
+    Everything after a change is computed anew from it. A `sweep` makes one more change at each unit, or each timestep,
+    alone, and answers with the difference of the logits for each.
+    """
     state, predictor, asked = await _read(request, name, wire.InterveneRequest)
     bodies.accepted(request, (JSON,))
     (text,) = await work.prepare(state, predictor, [asked.input])
@@ -121,8 +137,9 @@ async def intervene(request: Request, name: str) -> Response:
     summary="Several models on one text, on one absolute scale",
 )
 async def compare_models(request: Request) -> Response:
+    """One text on several models: prediction, fading curve with half-life, and attribution, on one absolute scale."""
     state = state_of(request)
-    asked = await bodies.read(request, wire.CompareModelsRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, wire.CompareModelsRequest, state.settings)
     bodies.accepted(request, (JSON,))
     if len(set(asked.models)) != len(asked.models):
         raise InvalidRequest(f"models names one twice: {', '.join(asked.models)}")
@@ -154,6 +171,7 @@ async def compare_models(request: Request) -> Response:
     summary="Two texts on one model, token by token",
 )
 async def compare_texts(request: Request, name: str) -> Response:
+    """Two texts on one model: which of their tokens are equal, and how far apart the top layer's states are there."""
     state, predictor, asked = await _read(request, name, wire.CompareTextsRequest)
     bodies.accepted(request, (JSON,))
     first, second = await work.prepare(state, predictor, asked.inputs)
@@ -177,6 +195,7 @@ async def compare_texts(request: Request, name: str) -> Response:
     summary="The tokens at which one unit is largest",
 )
 async def top(request: Request, name: str, layer: str, direction: str, unit: str) -> Response:
+    """The tokens of some texts at which one unit of a tensor has its largest values: what the unit looks for."""
     state, predictor, asked = await _read(request, name, wire.TopRequest)
     bodies.accepted(request, (JSON,))
     select = Select((_index("layer", layer),), (direction,), Timesteps(), (_index("unit", unit),))
@@ -191,7 +210,7 @@ async def _read(request: Request, name: str, schema: type[Any]) -> tuple[State, 
     """Raises: NotReady, UnknownModel, and what is wrong with the body."""
     state = state_of(request)
     predictor = state.predictor(name)
-    return state, predictor, await bodies.read(request, schema, state.settings.max_body_bytes)
+    return state, predictor, await bodies.read(request, schema, state.settings)
 
 
 def _comparison(

@@ -1,59 +1,128 @@
 """Reads, decodes and validates a body; each error is one sentence."""
 
+import asyncio
+import zlib
 from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
-from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson
+from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson, SlowBody
+from ..settings import Settings
+from .mistakes import sentence
 
 Schema = TypeVar("Schema", bound=BaseModel)
 _DRAIN_FACTOR = 4  # read up to this many times the limit: a client still sending cannot read the 413
+_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's: a gzip or a zlib header
 
 
-async def read(request: Request, schema: type[Schema], limit: int) -> Schema:
+async def read(request: Request, schema: type[Schema], settings: Settings) -> Schema:
     """The body as `schema`.
 
-    Raises: NotJson, EncodedBody, BodyTooLarge, MalformedBody, InvalidRequest.
+    Raises: NotJson, EncodedBody, BodyTooLarge, SlowBody, MalformedBody, InvalidRequest.
     """
     _check_content_type(request)
-    return validate(decode(await read_bytes(request, limit)), schema)
+    body = inflated(request, await read_bytes(request, settings), settings.max_body_bytes)
+    return validate(decode(body, settings.max_json_depth), schema)
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
-    """Raises: BodyTooLarge, after reading on to a bound: a client that is still sending cannot read the answer."""
-    chunks, size, more = [], 0, True
-    while more and size <= limit * _DRAIN_FACTOR:
+async def read_bytes(request: Request, settings: Settings) -> bytes:
+    """Raises: SlowBody; BodyTooLarge, after reading on to a bound: a client still sending cannot read the answer."""
+    first = await _first_chunk(request, settings.body_timeout_ms)
+    if not first.get("more_body", False) and len(first.get("body", b"")) <= settings.max_body_bytes:
+        return bytes(first.get("body", b""))
+    try:
+        async with asyncio.timeout(settings.body_timeout_ms / 1000):
+            return await _read_on(request, first, settings.max_body_bytes)
+    except TimeoutError:
+        raise SlowBody(settings.body_timeout_ms) from None
+
+
+async def _first_chunk(request: Request, timeout_ms: int) -> Message:
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            message = await request.receive()
+    except TimeoutError:
+        raise SlowBody(timeout_ms) from None
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message
+
+
+async def _read_on(request: Request, first: Message, limit: int) -> bytes:
+    body, message = bytearray(), first
+    size = 0
+    while True:
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            body += chunk
+        if not message.get("more_body", False) or size > limit * _DRAIN_FACTOR:
+            break
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size, more = size + len(chunk), message.get("more_body", False)
-        if size <= limit:
-            chunks.append(chunk)
     if size > limit:
         raise BodyTooLarge(limit)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return bytes(body)
 
 
-def decode(body: bytes) -> Any:
+def inflated(request: Request, body: bytes, limit: int) -> bytes:
+    """The body without its content encoding; no more than `limit` bytes are ever inflated.
+
+    Raises: EncodedBody, BodyTooLarge.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return body
+    if encoding not in _WINDOW_BITS:
+        raise EncodedBody(encoding[:100])
+    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error:
+        raise EncodedBody(encoding, "it cannot be inflated") from None
+    if len(plain) > limit:
+        raise BodyTooLarge(limit)
+    if not inflater.eof or inflater.unused_data:
+        raise EncodedBody(encoding, "it is cut off or more follows its end")
+    return plain
+
+
+def decode(body: bytes, max_depth: int) -> Any:
     """Raises: MalformedBody (empty, NaN, lone surrogates, not UTF-8, nested too deep, ...)."""
     if not body.strip():
         raise MalformedBody("it is empty")
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"{error.msg} at character {error.pos}") from error
+    if body.count(b"[") + body.count(b"{") > max_depth and _depth(value, max_depth) > max_depth:
+        raise MalformedBody(f"it is nested deeper than {max_depth} levels (GATESCOPE_MAX_JSON_DEPTH)")
+    return value
+
+
+def _depth(value: Any, bound: int) -> int:
+    """How deep lists and objects are nested, or bound + 1 where it is more than `bound`."""
+    level, depth = [value], 0
+    while depth <= bound:
+        level = [part for part in level if isinstance(part, list | dict)]
+        if not level:
+            return depth
+        level = [child for part in level for child in (part.values() if isinstance(part, dict) else part)]
+        depth += 1
+    return depth
 
 
 def validate(value: Any, schema: type[Schema]) -> Schema:
-    """Raises: InvalidRequest, one sentence about the first thing that is wrong."""
+    """Raises: InvalidRequest, one sentence that names every error."""
     try:
         return schema.model_validate(value)
     except ValidationError as error:
-        raise InvalidRequest(_sentence(error, schema)) from None
+        raise InvalidRequest(sentence(error, schema)) from None
 
 
 def accepted(request: Request, offered: tuple[str, ...]) -> str:
@@ -96,33 +165,9 @@ def _q(parameters: list[str]) -> float:
 
 
 def _check_content_type(request: Request) -> None:
-    if request.headers.get("content-type") == "application/json" and "content-encoding" not in request.headers:
-        return
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise EncodedBody(encoding[:100])
     found = request.headers.get("content-type")
-    if found is None:
+    if found is None or found == "application/json":
         return
     kind = found.split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson(kind[:100])
-
-
-def _sentence(error: ValidationError, schema: type[BaseModel]) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[str]")) or "the body"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return f"{where} is not a field of this request: look for a typo, /docs lists those of {schema.__name__}{more}"
-    if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{where}: expected a JSON object, found {_brief(first['input'])}{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    found = "" if first["type"] in ("missing", "value_error") else f", found {_brief(first['input'])}"
-    return f"{where}: {message}{found}{more}"
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

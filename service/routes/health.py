@@ -2,7 +2,6 @@
 
 import platform
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from fastapi import APIRouter, Request, Response
@@ -12,12 +11,24 @@ from ..wire import schemas
 from ..wire.rendering import dumps
 
 router = APIRouter(tags=["operations"])
+# relative, so that they hold behind a prefix
+_LINKS = (
+    ("docs", "every route, to try"),
+    ("v1/models", "what is loaded"),
+    ("info", "version and limits"),
+    ("health/ready", "readiness"),
+)
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>gatescope</title><h1>gatescope</h1><ul>{links}</ul>'
+)
+_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 @router.get("/health", summary="Alive")
 @router.get("/health/live", summary="Alive")
-async def live() -> dict[str, bool]:
-    return {"live": True}
+async def live() -> schemas.Liveness:
+    """Answers as long as the process does: for a liveness probe."""
+    return schemas.Liveness(live=True)
 
 
 @router.get(
@@ -27,22 +38,34 @@ async def live() -> dict[str, bool]:
     responses={503: {"model": schemas.Readiness, "description": "loading, draining, or none could be loaded"}},
 )
 async def ready(request: Request) -> Response:
+    """200 once the models are loaded, also beside broken ones; 503 before, and after SIGTERM: for a readiness probe."""
     state = state_of(request)
     body = schemas.Readiness(ready=state.ready, models=state.registry.names, broken=state.broken)
     headers = None if state.ready else {"retry-after": "1"}
     return Response(dumps(body.model_dump()), 200 if state.ready else 503, headers, "application/json")
 
 
+@router.get("/", include_in_schema=False)
+async def index() -> Response:
+    links = "".join(f'<li><a href="{path}">{path}</a> {what}</li>' for path, what in _LINKS)
+    return Response(_PAGE.format(links=links), media_type="text/html", headers={"content-security-policy": _POLICY})
+
+
 @router.get("/info", summary="Version, device, models and limits")
-async def info(request: Request) -> dict[str, Any]:
+async def info(request: Request) -> schemas.Info:
+    """What runs, on which device, and the limits of a request."""
     state = state_of(request)
-    return {
-        "name": "gatescope",
-        "version": version("gatescope"),
-        "device": str(state.device),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "models": state.registry.names,
-        "default_model": state.registry.default,
-        "limits": {k: v for k, v in state.settings.model_dump().items() if k.startswith("max_") or k == "deadline_ms"},
-    }
+    return schemas.Info.model_validate(
+        {
+            "name": "gatescope",
+            "version": version("gatescope"),
+            "device": str(state.device),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "models": state.registry.names,
+            "default_model": state.registry.default,
+            "limits": {
+                k: v for k, v in state.settings.model_dump().items() if k.startswith("max_") or k == "deadline_ms"
+            },
+        }
+    )

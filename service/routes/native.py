@@ -22,6 +22,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
 
 @router.get("/models", response_model=schemas.ModelList, summary="What is loaded, and what is broken and why")
 async def list_models(request: Request) -> schemas.ModelList:
+    """Every model that is loaded, with its labels, size, limits and figures; and each that could not be loaded."""
     state = state_of(request)
     return schemas.ModelList(models=[state.describe(n) for n in state.registry.names], broken=state.broken)
 
@@ -30,10 +31,11 @@ async def list_models(request: Request) -> schemas.ModelList:
     "/models/{name}",
     response_model=schemas.ModelOut,
     response_model_exclude_none=True,
-    responses=problems(404),
+    responses=problems(404, 503),
     summary="One model",
 )
 async def get_model(request: Request, name: str) -> schemas.ModelOut:
+    """One loaded model, as in the list."""
     state = state_of(request)
     state.predictor(name)
     return state.describe(name)
@@ -46,9 +48,13 @@ async def get_model(request: Request, name: str) -> schemas.ModelOut:
     summary="Labels or entities, and what happened inside when asked",
 )
 async def predict(request: Request, name: str) -> Response:
+    """Classifiers answer with every label and its score, best first; NER models with entities and their offsets.
+
+    With `inspect` each result also carries what `/inspect` adds.
+    """
     state = state_of(request)
     predictor = state.predictor(name)
-    asked = await bodies.read(request, schemas.PredictRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, schemas.PredictRequest, state.settings)
     style = Style(offset_unit=asked.offset_unit, top_k=_top_k(asked.top_k, predictor))
     return await _answer(request, state, predictor, asked.texts, asked.inspect, style)
 
@@ -60,9 +66,15 @@ async def predict(request: Request, name: str) -> Response:
     summary="Every state and gate of every timestep",
 )
 async def inspect(request: Request, name: str) -> Response:
+    """The answer of `/predict` with hidden states, cell states and gates: `[layer][direction][timestep][unit]`.
+
+    `select` picks a part, `reduce` sends statistics instead. `Accept: application/vnd.safetensors` or
+    `application/x-npz` answers with raw float32 arrays, keyed `r{n}.{name}`, and the JSON beside them. Each answer is
+    certified: the largest difference from the same steps in float64.
+    """
     state = state_of(request)
     predictor = state.predictor(name)
-    asked = await bodies.read(request, schemas.InspectRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, schemas.InspectRequest, state.settings)
     return await _answer(request, state, predictor, asked.texts, asked, Style(offset_unit=asked.offset_unit))
 
 
@@ -84,8 +96,8 @@ async def _answer(
     prepared = await work.prepare(state, predictor, texts)
     values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
     rendering.check_size(values, style, state.settings.max_answer_bytes)
-    cost = sum(predictor.cost(len(text), shown) for text in prepared)
-    done = await work.predicted(state, predictor, prepared, cost, shown)
+    costs = [predictor.cost(len(text), shown) for text in prepared]
+    done = await work.predicted(state, predictor, prepared, costs, shown)
     usage = {
         "tokens": sum(map(len, prepared)),
         "queue_ms": round(done.queue_ms, 3),
@@ -93,7 +105,7 @@ async def _answer(
     }
     write = _writer(predictor, done.value, usage, style, texts)
     return Response(
-        await work.written(int(values * style.work_per_value) + 10 * cost, write), media_type=style.media_type
+        await work.written(int(values * style.work_per_value) + 10 * sum(costs), write), media_type=style.media_type
     )
 
 

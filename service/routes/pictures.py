@@ -22,14 +22,16 @@ _TYPES = ("image/png", "image/svg+xml")
 
 @router.post(
     "/models/{name}/render",
+    response_class=Response,
     responses=picture(*_TYPES),
     openapi_extra=body(wire.RenderRequest),
     summary="A picture: the text highlighted, gates, memory, attribution, fading, saturation, or one step of the cell",
 )
 async def render(request: Request, name: str) -> Response:
+    """A PNG, or an SVG by `Accept: image/svg+xml`: one view of the numbers that the other routes answer with."""
     state = state_of(request)
     predictor = state.predictor(name)
-    asked = await bodies.read(request, wire.RenderRequest, state.settings.max_body_bytes)
+    asked = await bodies.read(request, wire.RenderRequest, state.settings)
     media_type = bodies.accepted(request, _TYPES)
     from ..pictures.views import VIEWS, View, gather  # imports matplotlib, for which the first picture pays
 

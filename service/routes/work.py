@@ -1,6 +1,7 @@
 """Steps that the routes share: texts -> tokens -> the model."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,36 +20,53 @@ _CHARACTERS = 2_000  # longer texts are tokenised off the event loop
 
 async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
     """Raises: BatchTooLarge, EmptyText, TooManyTokens, TooManyCharacters."""
-    if len(texts) > state.settings.max_batch_texts:
-        raise BatchTooLarge(len(texts), state.settings.max_batch_texts, "texts")
-    single = len(texts) == 1
+    settings = state.settings
+    if len(texts) > settings.max_batch_texts:
+        raise BatchTooLarge(len(texts), settings.max_batch_texts, "texts", "GATESCOPE_MAX_BATCH_TEXTS")
+    single, characters = len(texts) == 1, sum(map(len, texts))
+    if characters > settings.max_request_characters:
+        raise BatchTooLarge(
+            characters, settings.max_request_characters, "characters", "GATESCOPE_MAX_REQUEST_CHARACTERS"
+        )
 
     def work() -> list[Prepared]:
         return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
 
-    return await asyncio.to_thread(work) if sum(map(len, texts)) > _CHARACTERS else work()
+    prepared = await asyncio.to_thread(work) if characters > _CHARACTERS else work()
+    tokens = sum(map(len, prepared))
+    if tokens > settings.max_request_tokens:
+        raise BatchTooLarge(tokens, settings.max_request_tokens, "tokens", "GATESCOPE_MAX_REQUEST_TOKENS")
+    return prepared
 
 
 async def predicted(
-    state: State, predictor: Predictor, texts: list[Prepared], cost: int, shown: Plan | None
+    state: State, predictor: Predictor, texts: list[Prepared], costs: list[int], shown: Plan | None
 ) -> Done[list[Prediction]]:
     """Plain predictions share batches with other requests; inspections run alone.
 
     Raises: as `on_model_thread`.
     """
-    longest = max(map(len, texts))
-    if shown is None:
-        return await state.engine.submit_items(cost, texts, longest, predictor.run, predictor, shared=True)
-    return await state.engine.submit_items(
-        cost, texts, longest, lambda items: predictor.run(items, shown), (predictor, "inspect"), shared=False
-    )
+
+    def inspect(items: list[Prepared]) -> list[Prediction]:
+        return predictor.run(items, shown)
+
+    plain = shown is None
+    run, pace = (predictor.run, predictor) if plain else (inspect, (predictor, "inspect"))
+    statistics, began = state.statistics[predictor.checkpoint.manifest.name], time.perf_counter()
+    try:
+        done = await state.engine.submit_items(texts, costs, run, pace, shared=plain, terms=state.terms)
+    except BaseException:
+        statistics.failed(began)
+        raise
+    statistics.answered(len(texts), done.queue_ms, done.compute_ms)
+    return done
 
 
 async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
-    """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, NotReady, or what `work` raises."""
-    return await state.engine.submit(tokens, work)
+    """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, ClientLeft, NotReady, or what `work` raises."""
+    return await state.engine.submit(tokens, work, state.terms)
 
 
-async def written(values: int, write: Callable[[], bytes]) -> bytes:
+async def written(values: int, write: Callable[[], T]) -> T:
     """The bytes of an answer: small ones are written on the event loop, large ones off it."""
     return await asyncio.to_thread(write) if values > OFF_THE_LOOP else write()

@@ -7,6 +7,7 @@ import re
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from models import errors as m
 
@@ -23,10 +24,12 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.OptionError: (422, "Option not available"),
     m.CheckpointError: (404, "Model could not be loaded"),
     m.TrainingError: (422, "Training impossible"),
+    s.Unauthorized: (401, "No valid key"),
     s.MalformedBody: (400, "Malformed JSON"),
     s.NotJson: (415, "Not JSON"),
     s.EncodedBody: (415, "Encoding not supported"),
     s.BodyTooLarge: (413, "Body too large"),
+    s.SlowBody: (408, "Body too slow"),
     s.InvalidRequest: (422, "Invalid request"),
     s.NotAcceptable: (406, "Not acceptable"),
     s.UnknownModel: (404, "No such model"),
@@ -34,6 +37,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.AnswerTooLarge: (413, "Answer too large"),
     s.Overloaded: (429, "Too many requests"),
     s.DeadlineExceeded: (504, "Deadline passed"),
+    s.ClientLeft: (499, "Client left"),
     s.NotReady: (503, "Not ready"),
     s.StartupError: (500, "Start-up failed"),
 }
@@ -50,7 +54,14 @@ def error_type(error: type[Exception]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", error.__name__).lower()
 
 
-def problem(status: int, title: str, detail: str, kind: str, headers: dict[str, str] | None = None) -> Response:
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    kind: str,
+    headers: dict[str, str] | None = None,
+    more: dict[str, int] | None = None,
+) -> Response:
     body = {
         "type": f"urn:gatescope:problem:{kind}",
         "title": title,
@@ -58,37 +69,46 @@ def problem(status: int, title: str, detail: str, kind: str, headers: dict[str, 
         "detail": detail,
         "error": detail,
         "error_type": kind,
+        **(more or {}),
     }
     return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
 
 
-def response_of(error: Exception) -> Response:
-    """The response to a ModelError or a ServiceError."""
+def response_of(error: Exception, path: str = "") -> Response:
+    """The response to a ModelError or a ServiceError on this path."""
     status, title = row(type(error))
+    headers, more = {}, {}
     retry_after_s = getattr(error, "retry_after_s", None)
-    response = problem(status, title, str(error), error_type(type(error)))
     if retry_after_s is not None:
-        body = orjson.loads(response.body) | {"retry_after_ms": math.ceil(retry_after_s * 1000)}
-        response = Response(
-            orjson.dumps(body), status, {"retry-after": str(max(1, math.ceil(retry_after_s)))}, MEDIA_TYPE
-        )
-    return response
+        headers["retry-after"] = str(max(1, math.ceil(retry_after_s)))
+        more["retry_after_ms"] = math.ceil(retry_after_s * 1000)
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if speaks_open_inference(path):
+        return _open_inference(400 if status in (406, 415, 422) else status, str(error), headers)
+    return problem(status, title, str(error), error_type(type(error)), headers, more)
 
 
-def bug(request: Request, error: Exception) -> Response:
+def bug(scope: Scope, error: Exception) -> Response:
     """The response to an unexpected exception, which is logged."""
-    log.error("a bug: %s in %s", type(error).__name__, request.scope.get("route", "?"), exc_info=error)
-    return problem(500, "Internal error", "this is a bug of the server: its log has the details", "internal_error")
+    log.error("a bug: %s in %s", type(error).__name__, scope.get("route", "?"), exc_info=error)
+    detail = "this is a bug of the server: its log has the details"
+    if speaks_open_inference(scope["path"]):
+        return _open_inference(500, detail, {})
+    return problem(500, "Internal error", detail, "internal_error")
+
+
+def speaks_open_inference(path: str) -> bool:
+    """Whether this path's errors are the protocol's own: ``{"error": "..."}`` as application/json."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def _open_inference(status: int, detail: str, headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps({"error": detail}), status, headers, "application/json")
 
 
 def install(app: FastAPI) -> None:
-    """Register handlers that answer every error by this table."""
-
-    async def known_error(request: Request, error: Exception) -> Response:
-        return response_of(error)
-
-    async def unexpected_error(request: Request, error: Exception) -> Response:
-        return bug(request, error)
+    """Answer the framework's own errors (no such path, no such method) by the same body as all others."""
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -98,11 +118,9 @@ def install(app: FastAPI) -> None:
             404: "there is no such route: /docs lists them",
             405: f"{request.method} is not allowed on this route: /docs lists the allowed methods",
         }
-        return problem(
-            error.status_code, title, details.get(error.status_code, str(error.detail)), kind, dict(error.headers or {})
-        )
+        detail = details.get(error.status_code, str(error.detail))
+        if speaks_open_inference(request.url.path):
+            return _open_inference(error.status_code, detail, dict(error.headers or {}))
+        return problem(error.status_code, title, detail, kind, dict(error.headers or {}))
 
-    app.add_exception_handler(m.ModelError, known_error)
-    app.add_exception_handler(s.ServiceError, known_error)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, unexpected_error)

@@ -108,6 +108,7 @@ def _result(
     if p.entities is not None:
         out["entities"] = [_entity(e, units) for e in p.entities]
     out["tokens"] = len(p.tokens)
+    out["known_fraction"] = round(p.known_fraction, 4)
     if p.inside is not None:
         out["token_list"] = token_list(predictor, p.tokens, units)
         out |= _inside(p.inside, style, key, arrays)

@@ -33,7 +33,12 @@ def prediction(p: Prediction) -> dict[str, Any]:
 
 
 def fading(fade: Fading) -> dict[str, Any]:
-    return {"distance": fade.distance, "value": fade.value, "half_life_tokens": fade.half_life_tokens}
+    return {
+        "distance": fade.distance,
+        "value": fade.value,
+        "half_life_tokens": fade.half_life_tokens,
+        "half_life_note": fade.half_life_note,
+    }
 
 
 def attribution(

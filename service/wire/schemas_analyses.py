@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from .schemas import EntityOut, Index, InputsRequest, LabelScore, SelectionOut, StrictRequest, Timesteps, TokenOut
+from .schemas import (
+    Direction,
+    EntityOut,
+    Index,
+    InputsRequest,
+    LabelScore,
+    SelectionOut,
+    StrictRequest,
+    TensorName,
+    Timesteps,
+    TokenOut,
+)
 
 Measure = Literal["retention", "mass", "gradient_norm"]
 
@@ -15,12 +26,12 @@ class Window(StrictRequest):
 
 
 class MemoryRequest(InputsRequest):
-    layer: Index = 0
-    direction: str = "forward"
+    layer: Index = Field(0, description="of retention and mass, from 0")
+    direction: Direction = Field("forward", description="of retention and mass")
     measures: list[Measure] | None = Field(None, description="by default all that the cell has")
-    select: Window | None = None
-    encoding: Literal["json", "base64"] = "json"
-    decimals: Annotated[int, Field(ge=0, le=9)] = 6
+    select: Window | None = Field(None, description="which timesteps and units")
+    encoding: Literal["json", "base64"] = Field("json", description="nested lists, or little-endian float32 in base64")
+    decimals: Annotated[int, Field(ge=0, le=9)] = Field(6, description="of retention and mass in JSON lists")
 
 
 class AttributeRequest(InputsRequest):
@@ -36,139 +47,144 @@ class AttributeRequest(InputsRequest):
 class Change(StrictRequest):
     """What is changed, and how. Within a step: gates, then the cell state, then the hidden state."""
 
-    target: str
-    layer: Index = 0
-    direction: str = "forward"
-    timesteps: list[Index] | Literal["all"] = "all"
-    units: list[Index] | Literal["all"] = "all"
-    op: Literal["set", "add", "scale", "zero"]
-    value: Annotated[float, Field(allow_inf_nan=False, strict=False)] = 0.0
+    target: TensorName = Field(description="the tensor that is changed; an RNN has hidden_state alone")
+    layer: Index = Field(0, description="from 0")
+    direction: Direction = Field("forward", description="of the layer")
+    timesteps: list[Index] | Literal["all"] = Field("all", description="from 0, each once")
+    units: list[Index] | Literal["all"] = Field("all", description="from 0, each once")
+    op: Literal["set", "add", "scale", "zero"] = Field(description="what is done with value; zero takes none")
+    value: Annotated[float, Field(allow_inf_nan=False, strict=False)] = Field(0.0, description="of set, add and scale")
 
 
 class Sweep(Change):
-    over: Literal["units", "timesteps"]
+    """A change that is made at each unit, or at each timestep, alone."""
+
+    over: Literal["units", "timesteps"] = Field(description="what it runs over: leave that field of the change out")
 
 
 class InterveneRequest(StrictRequest):
-    input: str
-    interventions: list[Change] = Field(max_length=64)
-    sweep: Sweep | None = None
+    input: str = Field(description="one text")
+    interventions: list[Change] = Field(max_length=64, description="made together; may be empty beside a sweep")
+    sweep: Sweep | None = Field(None, description="one more change, made at each unit or timestep on top of the others")
 
 
 class CompareModelsRequest(StrictRequest):
-    input: str
-    models: list[str] = Field(min_length=1, max_length=8)
+    input: str = Field(description="one text")
+    models: list[str] = Field(min_length=1, max_length=8, description="names, each once")
     method: str | None = Field(None, description="of attribution; by default the first model's default_attribution")
 
 
 class CompareTextsRequest(StrictRequest):
-    inputs: list[str] = Field(min_length=2, max_length=2)
+    inputs: list[str] = Field(min_length=2, max_length=2, description="two texts")
 
 
 class TopRequest(InputsRequest):
-    tensor: str = "hidden_state"
-    top_k: Annotated[int, Field(ge=1, le=1000)] = 10
+    tensor: TensorName = Field("hidden_state", description="which is looked at; an RNN has hidden_state alone")
+    top_k: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="how many tokens")
 
 
 class RenderRequest(StrictRequest):
-    input: str
-    view: str
-    layer: Index | None = None
-    direction: str | None = None
-    target: str | None = None
-    timestep: Index | None = None
-    timesteps: Timesteps | None = None
-    units: list[Index] | None = None
-    language: Literal["en", "zh"] = "en"
+    input: str = Field(description="one text")
+    view: str = Field(description="what is drawn; a field that the view has no use for is an error")
+    layer: Index | None = Field(None, description="from 0; by default 0")
+    direction: Direction | None = Field(None, description="of the layer; by default forward")
+    target: str | None = Field(None, description="of an attribution: a label (NER: a tag); default: the predicted one")
+    timestep: Index | None = Field(None, description="of the cell, and of an NER attribution; from 0")
+    timesteps: Timesteps | None = Field(None, description="a slice; by default all, or as many as can be read")
+    units: list[Index] | None = Field(None, description="from 0; by default those that the view chooses")
+    language: Literal["en", "zh"] = Field("en", description="of titles and axes")
 
 
 class FadingOut(BaseModel):
     distance: list[int] = Field(description="tokens from the last one")
     value: list[float] = Field(description="gradient_norm there")
-    half_life_tokens: float | None
+    half_life_tokens: float | None = Field(description="of the line through log value; null where nothing fades")
+    half_life_note: str | None = Field(None, description="a sentence: why half_life_tokens is null")
 
 
 class Cost(BaseModel):
-    values: int
-    bytes: int
+    values: int = Field(description="numbers in the measures")
+    bytes: int = Field(description="that they take in this answer's form")
 
 
 class MemoryResult(BaseModel):
-    token_list: list[TokenOut]
-    measures: dict[str, Any] = Field(description="retention, mass: row t, column s; gradient_norm: one a token")
-    fading: FadingOut
-    selection: SelectionOut
-    cost: Cost
+    token_list: list[TokenOut] = Field(description="every token of the text")
+    measures: dict[str, Any] = Field(
+        description="retention, mass: row t, column s, null where s has not been read by t; gradient_norm: one a token"
+    )
+    fading: FadingOut = Field(description="gradient_norm against distance")
+    selection: SelectionOut = Field(description="rows and columns of retention and mass")
+    cost: Cost = Field(description="how large the measures are")
 
 
 class MemoryAnswer(BaseModel):
-    results: list[MemoryResult]
+    results: list[MemoryResult] = Field(description="one for each text, in the order of inputs")
 
 
 class AttributionOut(BaseModel):
-    token_list: list[TokenOut]
-    target: str
+    token_list: list[TokenOut] = Field(description="every token of the text")
+    target: str = Field(description="the label (NER: the tag) whose logit it is")
     logit: float = Field(description="before the temperature")
-    contributions: list[float]
-    bias: float | None
+    contributions: list[float] = Field(description="to the logit, one a token")
+    bias: float | None = Field(description="the part of the logit that no token has; null where it is not defined")
     completeness_error: float = Field(description="|sum of contributions + bias - logit|")
     inflation: float = Field(description="sum of |contributions| / max(|logit - bias|, 0.1)")
     warning: str | None = Field(description="a sentence where inflation is over 30")
-    method: str
-    positions: Literal["tokens", "top_layer_input"]
+    method: str = Field(description="the one that answered")
+    positions: Literal["tokens", "top_layer_input"] = Field(description="what the contributions belong to")
     nodes: int | None = Field(None, description="integrated_gradients: points at which gradients were taken")
     permutations: int | None = Field(None, description="shapley")
     standard_error: list[float] | None = Field(None, description="shapley: one a token")
 
 
 class AttributeAnswer(BaseModel):
-    results: list[AttributionOut]
+    results: list[AttributionOut] = Field(description="one for each text, in the order of inputs")
 
 
 class PredictionOut(BaseModel):
-    labels: list[LabelScore] | None = None
-    entities: list[EntityOut] | None = None
-    tokens: int
+    labels: list[LabelScore] | None = Field(None, description="classifiers: best first")
+    entities: list[EntityOut] | None = Field(None, description="NER: in text order, without overlap")
+    tokens: int = Field(description="how many the text has")
 
 
 class SweptOut(BaseModel):
-    index: int
-    delta_logits: Any
+    index: int = Field(description="of the unit or timestep")
+    delta_logits: Any = Field(description="with the change at this index alone")
 
 
 class InterveneAnswer(BaseModel):
-    baseline: PredictionOut
-    intervened: PredictionOut
+    baseline: PredictionOut = Field(description="without any change")
+    intervened: PredictionOut = Field(description="with the interventions")
     delta_logits: Any = Field(description="intervened minus baseline, by label (NER: by token and tag)")
-    sweep: list[SweptOut]
+    sweep: list[SweptOut] = Field(description="one for each unit or timestep; empty without a sweep")
 
 
 class ComparedModel(BaseModel):
-    name: str
-    prediction: PredictionOut
-    fading: FadingOut
-    attribution: AttributionOut
+    name: str = Field(description="of the model")
+    prediction: PredictionOut = Field(description="as predict answers it")
+    fading: FadingOut = Field(description="gradient_norm against distance")
+    attribution: AttributionOut = Field(description="by one method for all models")
 
 
 class CompareModelsAnswer(BaseModel):
-    models: list[ComparedModel]
+    models: list[ComparedModel] = Field(description="in the order asked")
 
 
 class CompareTextsAnswer(BaseModel):
-    predictions: list[PredictionOut]
-    token_lists: list[list[TokenOut]]
+    predictions: list[PredictionOut] = Field(description="of each text")
+    token_lists: list[list[TokenOut]] = Field(description="of each text")
     aligned: list[tuple[int, int]] = Field(description="a longest common subsequence of the tokens")
     distance: list[float] = Field(description="L2 of the top layer's states, pair by pair")
 
 
 class TopOut(BaseModel):
-    input: int
-    timestep: int
-    value: float
-    text: str
-    start: int
-    end: int
+    input: int = Field(description="which of the inputs, from 0")
+    timestep: int = Field(description="of the token, from 0")
+    value: float = Field(description="of the unit there")
+    text: str = Field(description="of the token")
+    start: int = Field(description="offset of its first character, in the request's offset_unit")
+    end: int = Field(description="offset behind its last character")
 
 
 class TopAnswer(BaseModel):
-    top: list[TopOut]
+    top: list[TopOut] = Field(description="largest value first")

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from service.app import create_app
-from service.hotpath import HotPath
+from service.layers.connection import Config
 from service.settings import Settings
 
 Serve = Callable[..., contextlib.AbstractContextManager[httpx.Client]]
@@ -24,13 +24,14 @@ def running(settings: Settings) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(HotPath(create_app(settings)), "127.0.0.1", port, log_config=None))
+    settings = settings.model_copy(update={"host": "127.0.0.1", "port": port})
+    server = uvicorn.Server(Config(create_app(settings), settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     limits = httpx.Limits(max_keepalive_connections=0)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits, trust_env=False) as client:
-            _until_loaded(client)
+            _until_loaded(client, settings)
             yield client
     finally:
         server.should_exit = True
@@ -38,11 +39,15 @@ def running(settings: Settings) -> Iterator[httpx.Client]:
         assert not thread.is_alive(), "the server did not stop"
 
 
-def _until_loaded(client: httpx.Client) -> None:
+def _until_loaded(client: httpx.Client, settings: Settings) -> None:
+    keys = settings.api_keys.get_secret_value() or settings.admin_keys.get_secret_value()
+    headers = {"x-api-key": keys.split(",")[0]}
     waiting = threading.Event()
     for _ in range(600):
         with contextlib.suppress(httpx.TransportError):
-            if client.get("/v1/models/nobody").status_code != 503:  # ready is also false where all are broken
+            if (
+                client.get("/v1/models/nobody", headers=headers).status_code != 503
+            ):  # ready is also false where all are broken
                 return
         waiting.wait(0.02)
     raise AssertionError("the server never became ready")

@@ -1,8 +1,10 @@
 """Broken weights never stop the good ones, are named with their reason, and are never executed."""
 
+import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from safetensors.torch import load_file, save_file
 
+from models.checkpoint.checkpoint import load_checkpoint
+from models.errors import WeightMismatch
 from service.errors import StartupError
 from service.registry import choose_device
 
@@ -52,8 +57,6 @@ def break_all(folder: Path, good: Path, mark: Path) -> dict[str, str]:
     (copy("not-json") / manifest).write_text("{", "utf-8")
     disguised = copy("pickle") / weights
     disguised.write_bytes(pickle.dumps(Payload(mark)))
-    import hashlib
-
     digest = hashlib.sha256(disguised.read_bytes()).hexdigest()
     rewrite(folder / "pickle" / manifest, lambda m: m["sha256"].update({weights: digest}))
     return {
@@ -131,3 +134,41 @@ def test_cuda_without_a_card_is_one_sentence(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(StartupError, match="GATESCOPE_DEVICE is cuda"):
         choose_device("cuda")
     assert choose_device("auto").type == "cpu"
+
+
+def rename(key: str) -> str:
+    return key.replace("weight_hh", "recurrent_kernel")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda tensors: {rename(key): value for key, value in tensors.items()},
+            "it lacks layer0.forward.weight_hh and it has layer0.forward.recurrent_kernel, which",
+        ),
+        (lambda tensors: {f"module.{key}": value for key, value in tensors.items()}, "every key begins with 'module.'"),
+        (lambda tensors: {f"net.rnn.{key}": value for key, value in tensors.items()}, "begins with 'net.rnn.'"),
+        (
+            lambda tensors: tensors | {"extra": tensors["head.bias"]},
+            "it has extra, which the manifest has no place for",
+        ),
+        (
+            lambda tensors: {"head.bias": tensors["head.bias"]},
+            "it lacks embedding.bigram, embedding.token, head.weight",
+        ),
+        (lambda tensors: tensors | {f"x{n}": tensors["head.bias"] for n in range(99)}, "and 91 more, which"),
+    ],
+    ids=["renamed", "module", "nested", "extra", "missing", "many"],
+)
+def test_missing_and_unknown_tensors_are_both_named(
+    weights_dir: Path, tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], says: str
+) -> None:
+    folder = tmp_path / "tiny-zh-lstm"
+    shutil.copytree(weights_dir / folder.name, folder)
+    weights = folder / "weights.safetensors"
+    save_file({key: value.clone() for key, value in change(load_file(weights)).items()}, weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    rewrite(folder / "manifest.json", lambda m: m["sha256"].update({weights.name: digest}))
+    with pytest.raises(WeightMismatch, match=re.escape(says)):
+        load_checkpoint(folder)

@@ -52,3 +52,25 @@ def test_a_gradient_too_small_to_be_squared_in_float32_is_still_seen() -> None:
     x, lengths = inputs(20, dtype=torch.float32)
     (norms,) = gradient_norms(network, *recorded(network, x, lengths), [0])
     assert 0 < norms[norms > 0].min() < 1e-20
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([1.0], "needs 3 tokens with a gradient above zero, and this text has 1"),
+        ([0.0, 0.0, 0.0, 2.0, 1.0], "this text has 2"),
+        ([0.0] * 5, "this text has 0"),
+        ([3.0, 2.0, 1.0], "does not fall with distance"),
+        ([1.0, 1.0, 1.0], "does not fall with distance"),
+    ],
+)
+def test_no_half_life_says_why(values: list[float], says: str) -> None:
+    found = fading(np.array(values))
+    assert found.half_life_tokens is None
+    assert says in (found.half_life_note or "")
+
+
+def test_a_half_life_needs_no_note() -> None:
+    found = fading(2.0 ** np.arange(8))
+    assert found.half_life_tokens == pytest.approx(1)
+    assert found.half_life_note is None

@@ -159,6 +159,13 @@ def test_inspect_writes_raw_tensors_into_a_file(printed: Printed, tmp_path: Path
     assert np.load(out)["r0.forget_gate"].shape == (1, 1, 2, 7)
 
 
+def test_no_half_life_says_why(printed: Printed, server: httpx.Client) -> None:
+    assert "no half-life: a half-life needs 3 tokens" in printed("memory", "--model", "tiny-zh-lstm", "我")
+    fading = server.post("/v1/models/tiny-zh-lstm/memory", json={"inputs": "我"}).json()["results"][0]["fading"]
+    assert fading["half_life_tokens"] is None
+    assert "needs 3 tokens" in fading["half_life_note"]
+
+
 def test_top_k_and_json_and_version(printed: Printed, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(printed("predict", "--model", "tiny-zh-lstm", "--top-k", "1", "我想").splitlines()) == 1
     for verb in (
@@ -190,7 +197,7 @@ def test_help_groups_the_verbs_and_each_ends_with_an_example(capsys: pytest.Capt
         "look inside",
         "make models",
     ]
-    for verb in set(verbs) - {"list", "train", "evaluate"}:
+    for verb in set(verbs) - {"train", "evaluate"}:
         assert main([verb, "--help"]) == 0
         text = capsys.readouterr().out
         assert re.search(r"examples?:\n(  .*\n?)+$", text), f"{verb} ends without an example"

@@ -107,6 +107,21 @@ def test_a_worker_that_dies_is_replaced_and_the_port_stays_open(
     until(lambda: all(answers(base) for _ in range(10)))
 
 
+def test_a_port_that_is_taken_is_one_sentence_before_any_model_is_loaded(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(environment["GATESCOPE_PORT"]))):
+        for workers in ("1", "2"):
+            setting = {**environment, "GATESCOPE_WORKERS": workers}
+            done = subprocess.run(COMMAND, env=setting, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 2
+            assert "cannot be listened on (Address already in use)" in done.stderr
+            assert len(done.stderr.splitlines()) == 1
+            assert "loaded" not in done.stdout
+    unknown = {**environment, "GATESCOPE_HOST": "no.such.host.invalid"}
+    done = subprocess.run(COMMAND, env=unknown, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "no.such.host.invalid" in done.stderr
+
+
 def test_workers_that_cannot_start_end_it_with_one_sentence(environment: dict[str, str]) -> None:
     wrong = {**environment, "GATESCOPE_KERNEL": "torch", "GATESCOPE_PRECISION": "bfloat16"}
     done = subprocess.run(COMMAND, env=wrong, capture_output=True, text=True, timeout=60)

@@ -134,7 +134,7 @@ class Model:
 
 
 def ask(engine: Engine, model: Model, *items: int, tokens: int = 1) -> "asyncio.Task[Any]":
-    return asyncio.create_task(engine.submit_items(tokens, items, tokens, model.run, model, shared=True))
+    return asyncio.create_task(engine.submit_items(items, [tokens] * len(items), model.run, model, shared=True))
 
 
 def test_requests_of_one_turn_share_a_batch_in_the_loop_and_each_gets_its_own() -> None:
@@ -234,7 +234,7 @@ def test_the_loop_answers_others_between_batches(monkeypatch: pytest.MonkeyPatch
             time.sleep(0.0002 * len(items))
             return items
 
-        flood = [asyncio.create_task(engine.submit_items(1, [n], 1, slow, "slow", True)) for n in range(200)]
+        flood = [asyncio.create_task(engine.submit_items([n], [1], slow, "slow", True)) for n in range(200)]
         asyncio.get_running_loop().call_later(0.005, lambda: fired.append(sum(t.done() for t in flood)))
         await asyncio.gather(*flood)
         assert fired

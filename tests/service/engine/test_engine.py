@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from service.engine.engine import Engine
-from service.errors import BatchTooLarge, DeadlineExceeded, NotReady, Overloaded
+from service.engine.terms import Terms
+from service.errors import BatchTooLarge, ClientLeft, DeadlineExceeded, NotReady, Overloaded
 
 
 def run(scenario: Any) -> None:
@@ -118,5 +120,133 @@ def test_draining_answers_what_was_taken_and_takes_nothing_new() -> None:
         gate.set()
         assert [d.value for d in await asyncio.gather(*taken)] == ["answered"] * 3
         await draining
+
+    run(scenario())
+
+
+def test_a_request_of_many_items_runs_in_parts_and_a_short_one_behind_it_waits_for_one_batch() -> None:
+    async def scenario() -> None:
+        engine, batches, gate = Engine(10**6, 5000, batch_tokens=1000), [], threading.Event()
+
+        def work(items: list[int]) -> list[int]:
+            if not batches:
+                gate.wait()
+            batches.append(items)
+            return [-n for n in items]
+
+        lengths = [90 + n % 20 for n in range(256)]
+        large = asyncio.create_task(engine.submit_items(lengths, lengths, work, "model", True))
+        await asyncio.sleep(0.01)
+        single = asyncio.create_task(engine.submit_items([7], [7], work, "model", True))
+        await asyncio.sleep(0.01)
+        gate.set()
+        assert (await single).value == [-7]
+        assert [7 in batch for batch in batches[:2]] == [False, True]
+        assert (await large).value == [-n for n in lengths]  # in the order asked
+        assert all(sum(batch) <= 1000 for batch in batches)
+        assert engine.waiting_tokens == 0
+
+    run(scenario())
+
+
+def test_two_large_requests_take_turns() -> None:
+    async def scenario() -> None:
+        engine, order = Engine(10**6, 5000, batch_tokens=100), []
+
+        def work(items: list[str]) -> list[str]:
+            order.append(items[0])
+            return items
+
+        asked = [engine.submit_items([name] * 10, [100] * 10, work, name, False) for name in "ab"]
+        await asyncio.gather(*asked)
+        assert order == ["a", "b"] * 10
+
+    run(scenario())
+
+
+def test_a_deadline_between_two_parts_ends_the_request() -> None:
+    async def scenario() -> None:
+        engine, seen = Engine(10**6, 5000, batch_tokens=100), []
+
+        def work(items: list[int]) -> list[int]:
+            time.sleep(0.03)
+            seen.extend(items)
+            return items
+
+        with pytest.raises(DeadlineExceeded):
+            await engine.submit_items(list(range(50)), [100] * 50, work, "model", False, Terms.from_now(100))
+        await engine.drain()
+        assert 0 < len(seen) < 10
+        assert engine.waiting_tokens == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["the server tells", "the server cannot tell"])
+def test_the_work_of_a_client_that_left_is_dropped_where_that_is_known(knows: bool) -> None:
+    async def scenario() -> None:
+        engine, gate, computed = Engine(1000, 5000), threading.Event(), []
+        first = asyncio.create_task(engine.submit(1, gate.wait))
+        await asyncio.sleep(0)
+
+        async def departure() -> bool:
+            return knows
+
+        left = asyncio.create_task(engine.submit(1, lambda: computed.append("left"), Terms.from_now(5000, departure)))
+        await asyncio.sleep(0.1)
+        gate.set()
+        await first
+        if knows:
+            with pytest.raises(ClientLeft):
+                await left
+        else:
+            await left
+        assert computed == ([] if knows else ["left"])
+
+    run(scenario())
+
+
+def test_no_more_requests_wait_than_allowed_however_small() -> None:
+    async def scenario() -> None:
+        engine, gate = Engine(10**6, 5000, max_queue_requests=3), threading.Event()
+        waiting = [asyncio.create_task(engine.submit(1, gate.wait)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="3 requests are waiting"):
+            await engine.submit(1, lambda: None)
+        gate.set()
+        await asyncio.gather(*waiting)
+        assert (await engine.submit(1, lambda: 7)).value == 7
+
+    run(scenario())
+
+
+def test_clients_that_wait_as_told_are_admitted() -> None:
+    """Two hundred clients at once, room for ten: of those that come back when they were told, 95 % find a place."""
+
+    async def scenario() -> None:
+        engine = Engine(1000, 60_000, batch_tokens=100)
+
+        def work(items: list[int]) -> list[int]:
+            time.sleep(0.002 * len(items))
+            return items
+
+        for _ in range(20):  # the pace is known
+            await engine.submit_items([1], [100], work, "model", True)
+        second_tries: list[bool] = []
+
+        async def client() -> None:
+            try:
+                await engine.submit_items([1], [100], work, "model", True)
+            except Overloaded as refused:
+                await asyncio.sleep(refused.retry_after_s or 0)
+                try:
+                    await engine.submit_items([1], [100], work, "model", True)
+                    second_tries.append(True)
+                except Overloaded:
+                    second_tries.append(False)
+
+        await asyncio.gather(*(client() for _ in range(200)))
+        assert len(second_tries) >= 150
+        assert sum(second_tries) >= 0.95 * len(second_tries)
 
     run(scenario())

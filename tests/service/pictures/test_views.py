@@ -1,6 +1,7 @@
 """What a person sees: nothing overlaps, nothing is cut off, and what is left out is said."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
@@ -159,3 +160,16 @@ def test_the_font_has_every_character_of_our_words() -> None:
     has = FT2Font(str(canvas._FONT)).get_charmap()
     ours = [*WORDS.values(), *(sentence["zh"] for sentence in SENTENCES.values())]
     assert not {c for text in ours for c in text if ord(c) not in has}
+
+
+@pytest.mark.parametrize("view", ["attribution", "highlight"])
+def test_long_names_of_labels_stay_inside(view: str) -> None:
+    checkpoint = make_checkpoint("tiny-zh-lstm", TINY["tiny-zh-lstm"])
+    labels = tuple(f"a label whose name says at length what it means, number {n}, " * 2 for n in range(3))
+    analyst = Analyst(Predictor(replace(checkpoint, labels=labels), torch.device("cpu")))
+    figure = drawn(analyst, ZH, view, "en")
+    assert any("what it means" in text.replace("\n", " ") for text, _ in boxes(figure))
+    for text, box in boxes(figure):
+        assert box[0, 0] >= -1, text
+        assert box[1, 0] <= figure.bbox.width + 1, text
+        assert box[1, 1] <= figure.bbox.height + 1, text

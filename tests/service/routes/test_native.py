@@ -39,7 +39,7 @@ def test_predict_answers_in_input_order_with_scores_that_sum_to_one(server: http
         scores = [x["score"] for x in result["labels"]]
         assert math.isclose(sum(scores), 1, abs_tol=1e-9)
         assert scores == sorted(scores, reverse=True)
-        assert set(result) == {"labels", "tokens"}
+        assert set(result) == {"labels", "tokens", "known_fraction"}
         alone = ask(server, "tiny-zh-lstm", "predict", inputs=text)["results"][0]["labels"]
         assert np.allclose([x["score"] for x in alone], scores, atol=1e-6)
 

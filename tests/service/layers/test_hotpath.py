@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from models.runtime.cpu.kernel import available
-from service.hotpath import HotPath
+from service.layers.hotpath import HotPath
 from service.settings import Settings
 from tests.service.conftest import running
 

@@ -1,0 +1,141 @@
+"""Below HTTP: bounds on connections and headers, and an end to clients that send or read too slowly.
+
+uvicorn's own protocol bounds none of them: `Connection` adds that and leaves the rest to it; `Config` puts it to use.
+"""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..settings import Settings
+from ..wire.problems import problem
+
+_REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration with these settings' host, port and limits on connections."""
+
+    def __init__(self, app: ASGIApp | str, settings: Settings, **options: Any) -> None:
+        super().__init__(app, settings.host, settings.port, http=Connection, log_config=None, **options)
+        self.settings = settings
+
+
+class _HeadersTooLarge(Exception):
+    """Ends the parser's work; the answer to the client is `Connection.refuse`'s."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    config: Config
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.settings = self.config.settings
+        self._header_bytes = 0
+        self._in_headers = True
+        self._reading_check: asyncio.TimerHandle | None = None
+        self._header_timer: asyncio.TimerHandle | None = self._later(self.settings.header_timeout_ms, self._close)
+        limit = self.settings.max_connections
+        if len(self.connections) > limit:
+            self.refuse(503, f"{limit} connections are open (GATESCOPE_MAX_CONNECTIONS): try again in a second")
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():  # refused: what still arrives is not read
+            return
+        before = self._header_bytes
+        super().data_received(data)
+        if self._in_headers and not self.transport.is_closing():
+            self._header_bytes = before + len(data)  # of a header that has not ended, the parser tells nothing
+            if self._header_bytes > self.settings.max_header_bytes:
+                self._refuse_headers()
+            elif self._header_timer is None and self._header_bytes:
+                self._header_timer = self._later(self.settings.header_timeout_ms, self._close)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._in_headers = True
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self._cancel_header_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read; called by uvicorn."""
+        if self._header_bytes > self.settings.max_header_bytes:
+            self._refuse_headers()
+        else:
+            self.refuse(400, "this is not an HTTP/1.1 request: check the request line and the headers")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._check_reading(self.transport.get_write_buffer_size() + 1)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_reading_check()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_header_timer()
+        self._cancel_reading_check()
+        super().connection_lost(exc)
+
+    def refuse(self, status: int, detail: str) -> None:
+        """Answer with a problem before any route is asked, and close."""
+        kind = _REASONS[status].lower().replace(" ", "_")
+        body = bytes(problem(status, _REASONS[status], detail, kind).body)
+        retry = "retry-after: 1\r\n" if status == 503 else ""
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\n{retry}connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self._close()
+
+    def _count(self, found: int) -> None:
+        self._header_bytes += found
+        if self._header_bytes > self.settings.max_header_bytes:
+            raise _HeadersTooLarge
+
+    def _refuse_headers(self) -> None:
+        limit = self.settings.max_header_bytes
+        self.refuse(431, f"request line and headers exceed {limit} bytes (GATESCOPE_MAX_HEADER_BYTES): send fewer")
+
+    def _check_reading(self, before: int) -> None:
+        """End the connection of a client that has read nothing of its answer since the last check."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting >= before:
+            self.transport.abort()
+        else:
+            self._reading_check = self._later(self.settings.read_timeout_ms, self._check_reading, waiting)
+
+    def _later(self, delay_ms: int, call: object, *arguments: object) -> asyncio.TimerHandle:
+        return self.loop.call_later(delay_ms / 1000, call, *arguments)  # type: ignore[arg-type]
+
+    def _close(self) -> None:
+        self._cancel_header_timer()
+        self.transport.close()
+
+    def _cancel_header_timer(self) -> None:
+        if self._header_timer:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _cancel_reading_check(self) -> None:
+        if self._reading_check:
+            self._reading_check.cancel()
+            self._reading_check = None

@@ -1,0 +1,40 @@
+"""Predict and inspect without the framework's routing, which costs more than a small model's prediction.
+
+The routes call the same handlers, document them, and serve every spelling of a path that this layer does not match:
+answers are the same either way.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..routes import native
+
+Handler = Callable[[Request, str], Awaitable[Response]]
+_PREFIX = "/v1/models/"
+
+
+class HotPath:
+    """``POST /v1/models/{name}/predict`` and ``/inspect``; every other request goes to `app`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.verbs: dict[str, Handler] = {"predict": native.predict, "inspect": native.inspect}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope)
+        if route is None:
+            await self.app(scope, receive, send)
+            return
+        handler, name = route
+        response = await handler(Request(scope, receive, send), name)
+        await response(scope, receive, send)
+
+    def _route(self, scope: Scope) -> tuple[Handler, str] | None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(_PREFIX):
+            return None
+        name, slash, verb = scope["path"][len(_PREFIX) :].partition("/")
+        handler = self.verbs.get(verb)
+        return (handler, name) if handler and slash and name else None
