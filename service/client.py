@@ -5,6 +5,7 @@ with Client("http://127.0.0.1:8000") as gatescope:
     answer.results[0].tensors["forget_gate"].shape
 """
 
+import json
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -28,6 +29,13 @@ class ProblemError(Exception):
         super().__init__(problem.detail)
 
 
+class UnwritableRequest(Exception):
+    """A value of the request has no place in JSON: NaN, infinity or half of a surrogate pair."""
+
+    def __init__(self, error: ValueError) -> None:
+        super().__init__(f"the request cannot be written as JSON in UTF-8 ({error}): give other values")
+
+
 class UnexpectedAnswer(Exception):
     """Something answered at this address, but not as gatescope does."""
 
@@ -44,7 +52,8 @@ class Client:
     """One connection pool to one server.
 
     Where a method takes `model`, None is the server's default model. Every method raises ProblemError where the server
-    refuses, UnexpectedAnswer where the server is another, and httpx.TransportError where it cannot be reached.
+    refuses, UnexpectedAnswer where the server is another, UnwritableRequest, and httpx.TransportError where it is not
+    reached.
     """
 
     def __init__(self, base_url: str = "http://127.0.0.1:8000", timeout_s: float = 60.0) -> None:
@@ -147,7 +156,9 @@ class Client:
         self, method: str, path: str, body: dict[str, Any] | None = None, accept: str | None = None
     ) -> httpx.Response:
         headers = {} if accept is None else {"accept": accept}
-        response = self._http.request(method, path, headers=headers, json=body)
+        if body is not None:
+            headers["content-type"] = "application/json"
+        response = self._http.request(method, path, headers=headers, content=_written(body))
         if response.is_success:
             return response
         raise ProblemError(_parsed(response, schemas.Problem))
@@ -155,6 +166,14 @@ class Client:
 
 def _inputs(inputs: Texts, options: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": inputs if isinstance(inputs, str) else list(inputs), **options}
+
+
+def _written(body: dict[str, Any] | None) -> bytes | None:
+    """Raises: UnwritableRequest."""
+    try:
+        return None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise UnwritableRequest(error) from None
 
 
 def _parsed(response: httpx.Response, schema: type[Answer]) -> Answer:

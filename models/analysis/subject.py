@@ -6,7 +6,7 @@ after it. With nothing left all states are the initial ones, zero, and the logit
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..network.network import Classifier, Tagger
 from ..recurrence.encoder import Pass
+from ..runtime.grouping import similar_lengths
 from ..runtime.runner import Activations, Runner
 from ..text.features import TextIds, batch_ids, kept_ids
 from ..text.tokens import Tokens
@@ -75,7 +76,9 @@ class TextRuns:
         timestep: a tagger's; the row is the emission there.
         """
         rows = np.tile(host(self.network.head.bias).astype(np.float64), (len(kept), 1))
-        for places in _like_lengths([len(k) for k in kept]):
+        read = [n for n in range(len(kept)) if kept[n]]
+        for group in similar_lengths([len(kept[n]) for n in read], BATCH_TOKENS):
+            places = [read[n] for n in group]
             ids = [kept_ids(self.network.architecture.features, self.tokens, self.ids, kept[n]) for n in places]
             lengths = torch.tensor([len(kept[n]) for n in places])
             run, _ = self.runner.run(batch_ids(ids), lengths, "nothing")
@@ -119,18 +122,6 @@ class Subject:
     def logits_of_kept(self, kept: Sequence[Kept]) -> NDArray[np.float64]:
         """The logit with only some tokens left: [kept]."""
         return self.runs.outputs_of_kept(kept, self.output.timestep)[:, self.output.index]
-
-
-def _like_lengths(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places in `lengths`, those of like length together, at most `BATCH_TOKENS` padded; empty ones are left out."""
-    group: list[int] = []
-    for n in sorted((n for n in range(len(lengths)) if lengths[n]), key=lambda n: lengths[n]):
-        if group and lengths[n] * (len(group) + 1) > BATCH_TOKENS:
-            yield group
-            group = []
-        group.append(n)
-    if group:
-        yield group
 
 
 def _emissions_at(network: Classifier | Tagger, run: Pass, kept: Sequence[Kept], timestep: int) -> NDArray[np.float32]:

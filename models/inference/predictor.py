@@ -1,6 +1,6 @@
 """The whole library in one method: texts in; labels or entities out and, on request, states and gates."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..recurrence.certificate import Certificate, chosen_timesteps
 from ..recurrence.encoder import Pass
 from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.kernel import KernelUnavailable, Precision, choose
+from ..runtime.grouping import similar_lengths
 from ..runtime.runner import Activations, Recording, Runner, TorchRunner
 from ..text.features import batch_ids, text_ids
 from ..text.tokenizers import TOKENIZERS
@@ -127,7 +128,9 @@ class Predictor:
     def run(self, texts: Sequence[Prepared], inspection_plan: Plan | None = None) -> list[Prediction]:
         """The predictions of prepared texts; texts of similar length run in one batch."""
         predictions: dict[int, Prediction] = {}
-        for indices in self._batches([len(t) for t in texts], recording=inspection_plan is not None):
+        recording = inspection_plan is not None
+        most_tokens = self.batch_tokens // 8 if recording else self.batch_tokens  # recording keeps every gate
+        for indices in similar_lengths([len(t) for t in texts], most_tokens):
             batch = [texts[i] for i in indices]
             run, activations = self.forward(batch, _recording(inspection_plan))
             record = Record.from_pass(run, activations) if activations else None
@@ -142,18 +145,6 @@ class Predictor:
         """One pass over a batch, with its activations unless nothing is recorded."""
         lengths = torch.from_numpy(np.array([len(t) for t in batch]))
         return self.runner.run(batch_ids([t.ids for t in batch]), lengths, recording)
-
-    def _batches(self, lengths: Sequence[int], recording: bool) -> Iterator[list[int]]:
-        """Indices of `lengths` in batches of similar length; smaller ones for recording, which keeps every gate."""
-        budget = self.batch_tokens // 8 if recording else self.batch_tokens
-        batch: list[int] = []
-        for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-            if batch and lengths[i] * (len(batch) + 1) > budget:
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
 
     def answers(self, batch: Sequence[Prepared], run: Pass) -> list[Prediction]:
         """The predictions of a batch from its pass."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from ..client import Client
 from ..wire.schemas import Direction
 from ..wire.schemas_analyses import FadingOut, Measure
-from .arguments import Parser, as_type, index, one_of, timesteps
+from .arguments import Parser, as_type, index, number, one_of, timesteps
 from .shared import ask, text_of
 from .terminal import bar, print_json
 
@@ -49,7 +49,10 @@ def _add_attribute(commands: Any) -> None:
     attribute.add_argument("--method", metavar="NAME", help="default: the model's default_attribution")
     attribute.add_argument("--permutations", type=as_type(index), metavar="N", help="shapley: how many, an even number")
     attribute.add_argument(
-        "--wanted-error", type=float, metavar="X", help="shapley: go on until every standard error is below it"
+        "--wanted-error",
+        type=as_type(number),
+        metavar="X",
+        help="shapley: go on until every standard error is below it",
     )
     ask(attribute).set_defaults(run=_attribute)
 

@@ -5,6 +5,7 @@ where none is left, the last value of a list that is no value of that list is th
 """
 
 import argparse
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -126,6 +127,17 @@ def index(value: str) -> int:
     if not value.isdecimal() or len(value) > 9:
         raise ValueError(f"found {value!r}, allowed are numbers from 0")
     return int(value)
+
+
+def number(value: str) -> float:
+    """Raises: ValueError where it is no finite number."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"found {value!r}, allowed are finite numbers")
+    return found
 
 
 def one_of(values: Sequence[str]) -> Item:

@@ -9,7 +9,7 @@ from ..client import Client
 from ..wire.schemas import Direction, TensorName
 from ..wire.schemas_analyses import ComparedModel, InterveneAnswer, PredictionOut
 from .analyses import half_life
-from .arguments import Parser, UsageError, as_type, index, timesteps, word
+from .arguments import Parser, UsageError, as_type, index, number, timesteps, word
 from .shared import ask, numbers, text_of
 from .terminal import check_writable, print_json, read_text
 
@@ -58,7 +58,7 @@ def _add_intervene(commands: Any) -> None:
     intervene.add_list("--timesteps", change, index, metavar="T", help="from 0; default: all")
     intervene.add_list("--units", change, index, metavar="N", help="from 0; default: all")
     change.add_argument("--op", choices=("set", "add", "scale", "zero"), default="set", help="what is done")
-    change.add_argument("--value", type=float, default=0.0, metavar="X", help="of set, add and scale")
+    change.add_argument("--value", type=as_type(number), default=0.0, metavar="X", help="of set, add and scale")
     change.add_argument("--sweep", choices=("units", "timesteps"), help="change each of them alone")
     change.add_argument(
         "--interventions", metavar="JSON", help="a list of changes as HTTP takes them, made beside a sweep or alone"

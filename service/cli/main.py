@@ -17,7 +17,7 @@ import httpx
 
 from models.errors import ModelError
 
-from ..client import ProblemError, UnexpectedAnswer
+from ..client import ProblemError, UnexpectedAnswer, UnwritableRequest
 from ..errors import ServiceError
 from .analyses import add_analyses
 from .arguments import Parser, UsageError
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed("stopped", _INTERRUPTED)
     except ProblemError as error:
         return _failed(str(error), 1)
-    except (UsageError, ModelError, ServiceError, UnexpectedAnswer) as error:
+    except (UsageError, ModelError, ServiceError, UnexpectedAnswer, UnwritableRequest) as error:
         return _failed(str(error), 2)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return _failed(_unreachable(error), 2)

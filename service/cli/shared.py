@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from ..settings import server_url
 from .arguments import Parser
-from .terminal import bar, read_text
-
-__all__ = ["ask", "bar", "mean_and_spread", "numbers", "text_of"]
+from .terminal import read_text
 
 
 def ask(parser: Parser, model: bool = True) -> Parser:

@@ -43,6 +43,7 @@ _STATUSES = {
     503: "loading or draining: Retry-After says when to come back",
     504: "deadline passed",
 }
+_RETRY_AFTER = {"description": "whole seconds, 1 or more", "schema": {"type": "integer", "minimum": 1}}
 _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "name": ("of a model: `GET /v1/models` lists them", {"type": "string"}),
     "layer": ("from 0", {"type": "integer", "minimum": 0}),
@@ -58,7 +59,9 @@ def body(schema: type[BaseModel]) -> dict[str, Any]:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     reference = {"$ref": "#/components/schemas/Problem"}
-    return {s: {"description": _STATUSES[s], "content": {table.MEDIA_TYPE: {"schema": reference}}} for s in statuses}
+    content = {table.MEDIA_TYPE: {"schema": reference}}
+    plain: dict[int | str, dict[str, Any]] = {s: {"description": _STATUSES[s], "content": content} for s in statuses}
+    return plain | {s: plain[s] | {"headers": {"Retry-After": _RETRY_AFTER}} for s in (429, 503) if s in plain}
 
 
 def json_answer(schema: type[BaseModel], binary: bool = False) -> dict[int | str, dict[str, Any]]:

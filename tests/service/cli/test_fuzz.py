@@ -28,6 +28,7 @@ VERBS = [
     "render",
     "train",
     "evaluate",
+    "faithfulness",
     "",
     "--help",
     "--version",
@@ -133,11 +134,39 @@ VALUES = [
 ]
 
 
+# commands that work, from which half of the lists are made by a few changes
+GOOD = [
+    "list --json",
+    "predict --model tiny-zh-lstm --top-k 1 好",
+    "predict --file rows.jsonl --out x.csv --batch-size 1",
+    "predict --file rows.csv --column text --json",
+    "inspect --model tiny-zh-lstm --tensors forget_gate --units 0 1 好",
+    "inspect --model tiny-zh-ner-lstm --timesteps 0:3 --token-scores --reduce mean 我想吃汉堡",
+    "inspect --out x.npz --model tiny-zh-rnn --layers 0 --directions forward 好",
+    "memory --model tiny-zh-lstm --measures mass --units 1 --timesteps 0:2 我想吃",
+    "attribute --model tiny-zh-lstm --method shapley --wanted-error 1 我想",
+    "attribute --model tiny-zh-ner-lstm --timestep 1 --target O 我想",
+    "compare --models tiny-zh-rnn tiny-zh-lstm 我想吃",
+    "compare --model tiny-zh-lstm 我想 我吃",
+    "intervene --model tiny-zh-lstm --target cell_gate --op scale --value -1 --units 0 --timesteps 1 我想",
+    "intervene --model tiny-zh-ner-lstm --op zero --sweep timesteps --interventions [] 我想",
+    "top --model tiny-zh-lstm --unit 1 --top-k 2 --tensor cell_state 我 想",
+    "settings --port 1 --json",
+    "evaluate x rows.jsonl --device cuda",
+    "train --name m --task text-classification --language en --train rows.csv --dev rows.jsonl --device cuda",
+]
+
+
 def words(dice: random.Random) -> list[str]:
-    """A verb, most often, then flags, values and raw bytes in any order, as the system would hand them over."""
-    count = dice.randint(0, 7)
+    """A good command with some words changed, or a verb and anything, as the system would hand them over."""
+    if dice.random() < 0.5:
+        command = dice.choice(GOOD).split(" ")
+        for _ in range(dice.randint(0, 3)):
+            place = dice.randrange(1, len(command) + 1)
+            command[place : place + dice.randint(0, 1)] = [one_word(dice)]
+        return command
     first = [dice.choice(VERBS)] if dice.random() < 0.95 else []
-    return [*first, *(one_word(dice) for _ in range(count))]
+    return [*first, *(one_word(dice) for _ in range(dice.randint(0, 7)))]
 
 
 def one_word(dice: random.Random) -> str:
