@@ -95,7 +95,7 @@ def measured(folder: Path, data: Path) -> ModelReport:
     manifest = predictor.checkpoint.manifest
     file = next(path for path in sorted((data / family(folder.name)).glob("dev.*")))
     texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, file)]
-    runs = [TextRuns(predictor.runner, text.tokens, text.ids) for text in texts]
+    runs = [TextRuns(predictor.runner, text.tokens, text.ids, predictor.checkpoint.tags) for text in texts]
     long = [runs[n] for n in sample([len(r) for r in runs])]
     short = [r for r in runs if _SHORTEST <= len(r) <= EXHAUSTIVE_TOKENS][:SHORT_TEXTS]
     methods = methods_for(manifest.cell)

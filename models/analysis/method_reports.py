@@ -58,8 +58,7 @@ def explained_output(runs: TextRuns) -> Output | None:
     """What is explained of a text: the predicted label or, of a tagger, its first decoded entity's first tag."""
     if not isinstance(runs.network, Tagger):
         return Output(int(runs.outputs().argmax()))
-    path = runs.network.crf.viterbi(runs.network.emissions(runs.run), runs.run.lengths)[0]
-    return next((Output(tag, t) for t, tag in enumerate(path) if tag), None)  # tag 0 is O
+    return next((Output(tag, t) for t, tag in enumerate(runs.decoded()) if tag), None)  # tag 0 is O
 
 
 def method_reports(

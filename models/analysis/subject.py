@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..network.constraints import bar
 from ..network.network import Classifier, Tagger
 from ..recurrence.encoder import Pass
 from ..runtime.grouping import similar_lengths
@@ -28,10 +29,10 @@ Kept = Sequence[int]  # timesteps of the text that are read, ascending
 
 
 class TextRuns:
-    """One text on one runner; its own pass runs once, whoever asks for it."""
+    """One text on one runner; its own pass runs once, whoever asks for it. tags: names of a tagger's outputs."""
 
-    def __init__(self, runner: Runner, tokens: Tokens, ids: TextIds) -> None:
-        self.runner, self.tokens, self.ids = runner, tokens, ids
+    def __init__(self, runner: Runner, tokens: Tokens, ids: TextIds, tags: Sequence[str] = ()) -> None:
+        self.runner, self.tokens, self.ids, self.tags = runner, tokens, ids, tuple(tags)
         self._run: Pass | None = None
         self._activations: Activations | None = None
 
@@ -69,6 +70,12 @@ class TextRuns:
         """The whole text's logits [label], or emissions [time, tag]."""
         values: NDArray[np.float32] = self.runner.outputs(self.run)[0].cpu().numpy()
         return values
+
+    def decoded(self) -> list[int]:
+        """A tagger's best path, as it is predicted."""
+        assert isinstance(self.network, Tagger)
+        emissions = bar(self.network.emissions(self.run), [self.tokens], self.tags)
+        return self.network.crf.viterbi(emissions, self.run.lengths)[0]
 
     def outputs_of_kept(self, kept: Sequence[Kept], timestep: int | None) -> NDArray[np.float64]:
         """Logits of the text with only some tokens left, one row for each entry of `kept`: [kept, output].

@@ -19,7 +19,6 @@ from ..analysis.memory import Measure, memory
 from ..analysis.methods import FALLBACK, METHODS, attribute, method_named
 from ..analysis.subject import Subject, TextRuns
 from ..errors import OptionError, SelectionError
-from ..network.constraints import bar
 from ..network.network import Tagger
 from ..recurrence.encoder import Pass
 from ..runtime.runner import Activations
@@ -196,7 +195,7 @@ class Analyst:
         return x
 
     def _runs(self, text: Prepared) -> TextRuns:
-        return TextRuns(self.predictor.runner, text.tokens, text.ids)
+        return TextRuns(self.predictor.runner, text.tokens, text.ids, self.outputs)
 
     def _gradient_norm(self, runs: TextRuns) -> NDArray[np.float64]:
         run, recorded = runs.record()
@@ -211,9 +210,7 @@ class Analyst:
             return self.outputs.index(target)
         if timestep is None:
             return int(runs.outputs().argmax())
-        assert isinstance(self.network, Tagger)
-        scored = bar(self.network.emissions(runs.run), [runs.tokens], self.outputs)
-        return self.network.crf.viterbi(scored, runs.run.lengths)[0][timestep]
+        return runs.decoded()[timestep]
 
     def _check_timestep(self, text: Prepared, timestep: int | None) -> None:
         if isinstance(self.network, Tagger):

@@ -22,6 +22,6 @@ def faithfulness_reports(measured: Measured) -> list[MethodReport]:
     one_pass = manifest.directions == ("forward",) and manifest.reads == "last_state"
     methods = methods_for(manifest.cell, AFFORDABLE, one_pass)
     places = sample([len(example) for example in measured.examples], TEXTS)
-    tokenize = TOKENIZERS[manifest.tokenizer]
-    texts = [TextRuns(runner, tokenize(measured.rows[n].text), measured.examples[n].ids) for n in places]
+    tokenize, tags = TOKENIZERS[manifest.tokenizer], measured.checkpoint.tags
+    texts = [TextRuns(runner, tokenize(measured.rows[n].text), measured.examples[n].ids, tags) for n in places]
     return method_reports([text for text in texts if len(text)], methods, lambda items, total, what: items)

@@ -63,7 +63,7 @@ def _faithfulness(options: argparse.Namespace) -> int:
     for name in methods:
         method_named(name).check_cell(manifest.cell)
     texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, options.data)]
-    runs = [TextRuns(predictor.runner, text.tokens, text.ids) for text in texts]
+    runs = [TextRuns(predictor.runner, text.tokens, text.ids, predictor.checkpoint.tags) for text in texts]
     chosen = [runs[n] for n in sample([len(r) for r in runs], options.texts)]
     with torch.inference_mode():
         reports = method_reports(chosen, methods, _bar)
