@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=chain(settings),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
         app.include_router(routes.router)

@@ -39,9 +39,9 @@ def test_every_route_and_method_asks_for_a_key(weights_dir: Path, serve: Any) ->
     """Also paths that are no route: who has no key learns nothing of what there is."""
     settings = Settings(weights_dir=weights_dir, device="cpu")
     every = paths(create_app(settings).routes) | set(create_app(settings).openapi()["paths"])
-    assert len(every) > 15
+    assert len(every) > 35
     assert PREDICT.replace("tiny-zh-lstm", "{name}") in every
-    assert {"/docs", "/openapi.json", "/info"} <= every
+    assert {"/docs", "/openapi.json", "/info", "/v2/models/{name}/infer"} <= every
     spelled = {p.replace("{name}", "tiny-zh-lstm").replace("{layer}", "0").replace("{unit}", "0") for p in every}
     spelled |= {"/no/such/route", "//", "/health/live/", "/health//live", "/HEALTH", "/%2568ealth", "/v1/models/", "*"}
     with serve(api_keys="good") as client:
