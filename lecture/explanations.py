@@ -96,7 +96,7 @@ def measured(folder: Path, data: Path) -> ModelReport:
     file = next(path for path in sorted((data / family(folder.name)).glob("dev.*")))
     texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, file)]
     runs = [TextRuns(predictor.runner, text.tokens, text.ids, predictor.checkpoint.tags) for text in texts]
-    long = [runs[n] for n in sample([len(r) for r in runs])]
+    long = [runs[n] for n in sample([len(text.text) for text in texts])]
     short = [r for r in runs if _SHORTEST <= len(r) <= EXHAUSTIVE_TOKENS][:SHORT_TEXTS]
     methods = methods_for(manifest.cell)
     if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more

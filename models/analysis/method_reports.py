@@ -20,7 +20,7 @@ AFFORDABLE = 64  # plain predictions that a default method may cost for a text o
 LONG = 512
 NEAR_COMPREHENSIVENESS, NEAR_SUFFICIENCY = 0.05, 0.10  # how far from the best a default may be
 TEXTS = 80  # of a sample
-_SHORTEST = (60, 30, 15, 5)  # tokens of a sample's texts: the first of these that leaves enough texts
+_SHORTEST = (60, 30, 10)  # characters of a sample's texts: the first of these that leaves enough texts
 _LONGEST = 200
 Progress = Callable[[Iterable[TextRuns], int, str], Iterable[TextRuns]]  # (texts, total, what) -> the same, shown
 
@@ -44,8 +44,8 @@ class MethodReport:
 
 
 def sample(lengths: Sequence[int], most: int = TEXTS) -> list[int]:
-    """Places of the texts that are measured: of up to `_LONGEST` tokens, long enough that an order of tokens says
-    something, evenly spaced over what is there.
+    """Places of the texts that are measured, by their lengths in characters: of up to `_LONGEST`, long enough that an
+    order of tokens says something, evenly spaced over what is there.
     """
     for shortest in _SHORTEST:
         places = [n for n, length in enumerate(lengths) if shortest <= length <= _LONGEST]
@@ -104,22 +104,31 @@ def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = 
 def chosen_default(reports: Sequence[MethodReport]) -> str:
     """The method that answers where none is named; `reports` hold one that is affordable at least.
 
-    Of those that are affordable and near the best in both measures it is the most comprehensive; where none is near in
-    both, the one that misses least.
+    Of those that are affordable and near the best in both measures it is the most comprehensive, decompositions for
+    study last; where none is near in both, the one that misses least.
     """
-    rows = [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
-    return min(rows, key=lambda r: (shortfall(r, rows) > 0, shortfall(r, rows), -r.comprehensiveness)).method
+
+    def preference(report: MethodReport) -> tuple[float, bool, float]:
+        return shortfall(report, reports), METHODS[report.method].for_study, -report.comprehensiveness
+
+    return min(affordable(reports), key=preference).method
 
 
-def shortfall(report: MethodReport, rows: Sequence[MethodReport]) -> float:
-    """How far a method is behind the best of `rows`, beyond what is allowed, as a share of the best; 0: near enough."""
+def affordable(reports: Sequence[MethodReport]) -> list[MethodReport]:
+    return [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
+
+
+def shortfall(report: MethodReport, reports: Sequence[MethodReport]) -> float:
+    """How far a method is behind the best affordable one, beyond what is allowed; 0: near enough.
+
+    As a share of what the best has more than chance: sufficiency may be near zero, where a share of it says nothing.
+    """
+    rows, chance = affordable(reports), next(r for r in reports if r.method == RANDOM)
     comprehensive = max(r.comprehensiveness for r in rows)
     sufficient = max(r.sufficiency for r in rows)
-    return max(
-        0.0,
-        (comprehensive - report.comprehensiveness) / abs(comprehensive) - NEAR_COMPREHENSIVENESS,
-        (sufficient - report.sufficiency) / abs(sufficient) - NEAR_SUFFICIENCY,
-    )
+    behind = (comprehensive - report.comprehensiveness) / (comprehensive - chance.comprehensiveness)
+    behind_alone = (sufficient - report.sufficiency) / (sufficient - chance.sufficiency)
+    return max(0.0, behind - NEAR_COMPREHENSIVENESS, behind_alone - NEAR_SUFFICIENCY)
 
 
 def _report(

@@ -31,7 +31,8 @@ class AttributionMethod:
 
     cells: that it can explain; adds_up: whether contributions and bias are the logit by construction; price: tokens
     that are read for a text, a pass back counted as two passes forward; help: one phrase in each language.
-    records: whether it wants the text's pass with everything recorded; options: of `Options`, those it takes.
+    records: whether it wants the pass with everything recorded; options: of `Options`, those it takes; for_study:
+    an exact decomposition, which answers by default only where no other method comes near it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class AttributionMethod:
     function: Callable[[Subject, Options], Attribution]
     help: dict[Literal["en", "zh"], str]
     records: bool = False
+    for_study: bool = False
     options: tuple[str, ...] = ()
 
     def check(self, cell: Cell, options: Options) -> None:
@@ -149,6 +151,7 @@ METHODS: dict[str, AttributionMethod] = {
                 "zh": "固定各门的精确分解，供研究；长文本上可能大量相互抵消",
             },
             records=True,
+            for_study=True,
         ),
         AttributionMethod(
             "cell_additive",
@@ -161,6 +164,7 @@ METHODS: dict[str, AttributionMethod] = {
                 "zh": "每一步写入顶层细胞状态的量，精确分解，供研究",
             },
             records=True,
+            for_study=True,
         ),
     )
 }

@@ -30,8 +30,10 @@ class Prepared:
     @property
     def known_fraction(self) -> float:
         """The share of the tokens whose form is in the vocabulary, and not one of a kind such as <emoji>."""
-        known = int((self.ids["token"] != UNKNOWN).sum()) - sum(form in KIND_FORMS for form in self.tokens.forms)
-        return max(0, known) / len(self)
+        known, forms = np.count_nonzero(self.ids["token"] != UNKNOWN), self.tokens.forms
+        if not KIND_FORMS.isdisjoint(forms):
+            known -= sum(form in KIND_FORMS for form in forms)
+        return max(0, int(known)) / len(self)
 
     def prefix(self, length: int) -> "Prepared":
         """The first `length` tokens; their ids stay the same, because no feature of a token reads later tokens."""

@@ -21,7 +21,7 @@ def faithfulness_reports(measured: Measured) -> list[MethodReport]:
     runner: Runner = FusedRunner(network, kernel) if kernel else TorchRunner(network, torch.device("cpu"))
     one_pass = manifest.directions == ("forward",) and manifest.reads == "last_state"
     methods = methods_for(manifest.cell, AFFORDABLE, one_pass)
-    places = sample([len(example) for example in measured.examples], TEXTS)
+    places = sample([len(row.text) for row in measured.rows], TEXTS)
     tokenize, tags = TOKENIZERS[manifest.tokenizer], measured.checkpoint.tags
     texts = [TextRuns(runner, tokenize(measured.rows[n].text), measured.examples[n].ids, tags) for n in places]
     return method_reports([text for text in texts if len(text)], methods, lambda items, total, what: items)

@@ -12,10 +12,10 @@ import torch
 from tqdm import tqdm
 
 from models.analysis.method_reports import (
-    AFFORDABLE,
     LONG,
     TEXTS,
     MethodReport,
+    affordable,
     chosen_default,
     method_reports,
     methods_for,
@@ -64,19 +64,18 @@ def _faithfulness(options: argparse.Namespace) -> int:
         method_named(name).check_cell(manifest.cell)
     texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, options.data)]
     runs = [TextRuns(predictor.runner, text.tokens, text.ids, predictor.checkpoint.tags) for text in texts]
-    chosen = [runs[n] for n in sample([len(r) for r in runs], options.texts)]
+    chosen = [runs[n] for n in sample([len(text.text) for text in texts], options.texts)]
     with torch.inference_mode():
         reports = method_reports(chosen, methods, _bar)
     if not reports:
         raise TrainingError(
-            f"{options.data} has no text of 5 to 200 tokens that this model finds anything in: name another file"
+            f"{options.data} has no text of 10 to 200 characters that this model finds anything in: name another file"
         )
     if options.json:
         print(json.dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1))
         return 0
     _print_table(reports)
-    affordable = [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
-    if affordable:
+    if affordable(reports):
         default = manifest.default_attribution or "none"
         print(f"recommended default: {chosen_default(reports)}; the manifest's: {default}")
     return 0
