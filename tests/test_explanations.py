@@ -11,7 +11,7 @@ import torch
 
 from models import Analyst, Predictor, load_checkpoint
 from models.analysis.attribution import Attribution
-from models.analysis.method_reports import RANDOM, MethodReport, chosen_default, shortfall
+from models.analysis.method_reports import RANDOM, MethodReport, affordable, chosen_default
 from models.checkpoint.checkpoint import read_manifest
 from models.inference.analyst import Question
 from models.network.network import Classifier
@@ -91,10 +91,11 @@ def test_the_default_is_what_the_table_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_the_default_of_a_classifier_is_near_the_best_and_far_from_chance(name: str) -> None:
+def test_the_default_of_a_classifier_finds_what_matters_nearly_as_well_as_the_best(name: str) -> None:
     rows = {row["method"]: MethodReport(**row) for row in STORED[name]["reports"]}
     default = rows[STORED[name]["default"]]
-    assert shortfall(default, list(rows.values())) == 0
+    best = max(r.comprehensiveness for r in affordable(list(rows.values())))
+    assert default.comprehensiveness >= 0.95 * best
     assert default.comprehensiveness > 2 * rows[RANDOM].comprehensiveness
     if read_manifest(ROOT / "weights" / name).cell == "rnn":
         assert default.comprehensiveness > 1.2 * rows["gradient_x_input"].comprehensiveness

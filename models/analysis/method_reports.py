@@ -104,31 +104,22 @@ def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = 
 def chosen_default(reports: Sequence[MethodReport]) -> str:
     """The method that answers where none is named; `reports` hold one that is affordable at least.
 
-    Of those that are affordable and near the best in both measures it is the most comprehensive, decompositions for
-    study last; where none is near in both, the one that misses least.
+    Of those within 5 % of the best comprehensiveness, among the affordable: those near the best sufficiency too, of
+    which a decomposition for study comes last and the most comprehensive first; else the most sufficient.
     """
-
-    def preference(report: MethodReport) -> tuple[float, bool, float]:
-        return shortfall(report, reports), METHODS[report.method].for_study, -report.comprehensiveness
-
-    return min(affordable(reports), key=preference).method
+    rows, chance = affordable(reports), next(r for r in reports if r.method == RANDOM)
+    best = max(r.comprehensiveness for r in rows)
+    near = [r for r in rows if r.comprehensiveness >= best - NEAR_COMPREHENSIVENESS * abs(best)]
+    # as a share of what the best has more than chance: sufficiency may be near zero, where a share of it says nothing
+    sufficient = max(r.sufficiency for r in rows)
+    least = sufficient - NEAR_SUFFICIENCY * (sufficient - chance.sufficiency)
+    if both := [r for r in near if r.sufficiency >= least]:
+        return max(both, key=lambda r: (not METHODS[r.method].for_study, r.comprehensiveness)).method
+    return max(near, key=lambda r: r.sufficiency).method
 
 
 def affordable(reports: Sequence[MethodReport]) -> list[MethodReport]:
     return [r for r in reports if r.predictions_long is not None and r.predictions_long <= AFFORDABLE]
-
-
-def shortfall(report: MethodReport, reports: Sequence[MethodReport]) -> float:
-    """How far a method is behind the best affordable one, beyond what is allowed; 0: near enough.
-
-    As a share of what the best has more than chance: sufficiency may be near zero, where a share of it says nothing.
-    """
-    rows, chance = affordable(reports), next(r for r in reports if r.method == RANDOM)
-    comprehensive = max(r.comprehensiveness for r in rows)
-    sufficient = max(r.sufficiency for r in rows)
-    behind = (comprehensive - report.comprehensiveness) / (comprehensive - chance.comprehensiveness)
-    behind_alone = (sufficient - report.sufficiency) / (sufficient - chance.sufficiency)
-    return max(0.0, behind - NEAR_COMPREHENSIVENESS, behind_alone - NEAR_SUFFICIENCY)
 
 
 def _report(

@@ -95,7 +95,8 @@ def test_the_default_is_near_the_best_in_both_measures_and_affordable() -> None:
     assert chosen_default([dear, chance, row(first, 3.0, 0.9), row(second, 2.9, 1.0)]) == first
     assert chosen_default([chance, row(study, 3.0, 1.0), row(second, 2.9, 0.9)]) == second  # near, and not for study
     assert chosen_default([chance, row(study, 3.0, 1.0), row(second, 2.0, 0.9)]) == study  # not near
-    assert chosen_default([chance, row(first, 3.0, -1.0), row(second, 2.0, 0.0)]) == second  # misses less
+    assert chosen_default([chance, row(first, 3.0, -1.0), row(second, 2.0, 0.0)]) == first  # comprehensive alone
+    assert chosen_default([chance, row(first, 3.0, -1.0), row(study, 2.9, -0.9), row(second, 2, 0)]) == study
 
 
 def test_what_is_affordable_depends_on_the_cell_and_on_whether_one_pass_gives_every_prefix() -> None:
