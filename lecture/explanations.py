@@ -166,7 +166,7 @@ def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
     """The page from the stored rows."""
     pictures = out / "explanations"
     pictures.mkdir(parents=True, exist_ok=True)
-    classifiers = [row for row in rows if row["short"]]
+    classifiers = [row for row in rows if any(report["method"] in DEAR for report in row["reports"])]
     (pictures / "curves.png").write_bytes(canvas.write(curves(classifiers), "image/png"))
     names: dict[Language, str] = {"en": "highlight.png", "zh": "highlight.zh-CN.png"}
     for language, name in names.items():
@@ -181,7 +181,7 @@ def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
             f"### {row['model']}\n\n{_table(row['reports'], row['default'], row['times'])}" for row in rows
         ),
         "short": "\n\n".join(
-            f"### {row['model']}\n\n{_table(row['short'], row['default'], {})}" for row in classifiers
+            f"### {row['model']}\n\n{_table(row['short'], row['default'], {})}" for row in rows if row["short"]
         ),
     }
     template = Template(Path(__file__).with_name("explanations.template.md").read_text("utf-8"))
