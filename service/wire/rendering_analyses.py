@@ -22,7 +22,7 @@ from .schemas_analyses import Measure
 
 def prediction(p: Prediction) -> dict[str, Any]:
     """As Predict answers it."""
-    out: dict[str, Any] = {"tokens": len(p.tokens)}
+    out: dict[str, Any] = {"tokens": len(p.tokens), "known_fraction": round(p.known_fraction, 4)}
     if p.scores is not None:
         out["labels"] = [{"label": label, "score": score} for label, score in p.scores]
     if p.entities is not None:

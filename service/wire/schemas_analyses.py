@@ -145,6 +145,7 @@ class PredictionOut(BaseModel):
     labels: list[LabelScore] | None = Field(None, description="classifiers: best first")
     entities: list[EntityOut] | None = Field(None, description="NER: in text order, without overlap")
     tokens: int = Field(description="how many the text has")
+    known_fraction: float = Field(description="share of the tokens that are in the vocabulary")
 
 
 class SweptOut(BaseModel):
