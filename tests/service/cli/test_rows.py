@@ -82,7 +82,10 @@ def test_entities_stand_in_csv_as_json(predict: Predict, tmp_path: Path, server:
     assert predict("--file", str(file), "--out", str(out), model="tiny-zh-ner-lstm")[0] == 0
     want = server.post("/v1/models/tiny-zh-ner-lstm/predict", json={"inputs": TEXTS}).json()["results"]
     with out.open(encoding="utf-8", newline="") as lines:
-        assert [json.loads(row["entities"]) for row in csv.DictReader(lines)] == [r["entities"] for r in want]
+        found = [json.loads(row["entities"]) for row in csv.DictReader(lines)]
+    # torch's kernels answer a text in another batch within 1e-6, where there is no fused one
+    alike = [[{**e, "score": pytest.approx(e["score"], abs=1e-6)} for e in r["entities"]] for r in want]
+    assert found == alike
 
 
 def test_a_column_of_another_name_is_read(predict: Predict, tmp_path: Path) -> None:
