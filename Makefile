@@ -29,7 +29,7 @@ format: $(VENV)/.test ## write the style into the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lecture: $(VENV)/.test ## write docs/lecture.md and its pictures anew, from the models in weights/
+lecture: $(VENV)/.test ## write docs/lecture.md, the Chinese one and their pictures anew, from the models in weights/
 	$(BIN)/python -m lecture
 
 explanations: $(VENV)/.test ## measure every attribution method on every model, DATA names the folder of dev data; writes docs/explanations.md

@@ -1,13 +1,14 @@
-"""`python -m lecture`: writes `docs/lecture.md` and its pictures, in a few minutes on one core."""
+"""`python -m lecture`: writes `docs/lecture.md`, `docs/lecture.zh-CN.md` and their pictures, in minutes on one core."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
 from . import sections
+from .measurements import Effort, Measurements, Report, loaded_once, measure
 from .recall import Recipe
-from .sections import Desk, Effort
+from .sections import Page
+from .words import SUFFIX
 
 SHORT = Effort(
     recipe=Recipe(units=8, steps=3, longest=8, tested=32),
@@ -27,21 +28,27 @@ SECTIONS = (
 )
 
 
-def write(weights: Path, out: Path, effort: Effort, say: Callable[[str], None]) -> Path:
-    """Writes the page and its folder of pictures, replacing older ones; returns the page's path."""
+def write(weights: Path, out: Path, effort: Effort, report: Report) -> list[Path]:
+    """Writes the page in each language and the folder of pictures, replacing older ones; returns the pages' paths.
+
+    Everything is measured once and then told in each language.
+    """
     pictures = out / "lecture"
     pictures.mkdir(parents=True, exist_ok=True)
+    models = loaded_once(weights)
+    measured = measure(weights, models, effort, report)
     for old in pictures.glob("*.png"):
         old.unlink()
-    desk = Desk(weights, pictures, effort, say)
-    fields: sections.Fields = {}
-    for place, section in enumerate(SECTIONS, 1):
-        say(f"section {place} of {len(SECTIONS)}: {section.__name__}")
-        fields |= section(desk)
-    page = out / "lecture.md"
-    template = Template(Path(__file__).with_name("template.md").read_text("utf-8"))
-    page.write_text(template.substitute(fields).rstrip() + "\n", "utf-8")
-    return page
+    return [_written(out, measured, Page(language, pictures, models), report) for language in SUFFIX]
+
+
+def _written(out: Path, measured: Measurements, page: Page, report: Report) -> Path:
+    path = out / f"lecture{SUFFIX[page.language]}.md"
+    report(f"writing {path}")
+    fields = {name: value for section in SECTIONS for name, value in section(measured, page).items()}
+    template = Path(__file__).with_name(f"template{SUFFIX[page.language]}.md").read_text("utf-8")
+    path.write_text(Template(template).substitute(fields).rstrip() + "\n", "utf-8")
+    return path
 
 
 def main() -> None:
@@ -53,7 +60,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     effort = SHORT if options.short else Effort()
-    print(write(options.weights, options.out, effort, lambda message: print(message, flush=True)))
+    for page in write(options.weights, options.out, effort, lambda message: print(message, flush=True)):
+        print(page)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,17 @@ from matplotlib.figure import Figure
 
 from models.analysis.fading import half_life
 from service.pictures.canvas import BLUE, GREY, VERMILION, new
+from service.pictures.words import Language
 
+from .measurements import Shares
 from .parallel import Steps
+from .words import say
 
 COLOURS = {"rnn": VERMILION, "lstm": BLUE}
 MARKERS = {"rnn": "o", "lstm": "s"}
 
 
-def influence(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+def influence(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], language: Language) -> Figure:
     """One panel for each pair, all on one absolute logarithmic axis; pairs[name][cell] as stored by `evaluate`."""
     figure = new(3.0 * len(pairs), 3.4)
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
@@ -24,13 +27,13 @@ def influence(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) ->
         for cell, rows in cells.items():
             points = [(r["distance"], r["median"]) for r in rows if r["median"]]
             _line(axes, cell, [d for d, _ in points], [m for _, m in points])
-        axes.set(yscale="log", xlabel="distance to the last token", title=name)
-    panels[0].set_ylabel("median gradient norm")
+        axes.set(yscale="log", xlabel=say("distance to the last token", language), title=name)
+    panels[0].set_ylabel(say("median gradient norm", language))
     panels[0].legend(frameon=False)
     return figure
 
 
-def by_length(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+def by_length(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], language: Language) -> Figure:
     """Accuracy, or entity F1, by length of text."""
     figure = new(3.0 * len(pairs), 3.2)
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
@@ -38,13 +41,13 @@ def by_length(pairs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) ->
         for cell, rows in cells.items():
             _line(axes, cell, range(len(rows)), [r["figure"] for r in rows])
             axes.set_xticks(range(len(rows)), [span(r) for r in rows], rotation=45, fontsize=8)
-        axes.set(xlabel="tokens", title=name)
-    panels[0].set_ylabel("accuracy, or entity F1")
+        axes.set(xlabel=say("tokens", language), title=name)
+    panels[0].set_ylabel(say("accuracy, or entity F1", language))
     panels[0].legend(frameon=False)
     return figure
 
 
-def recall(gaps: Sequence[int], shares: Mapping[str, Sequence[Sequence[float]]], chance: float) -> Figure:
+def recall(gaps: Sequence[int], shares: Shares, chance: float, language: Language) -> Figure:
     """shares[cell][seed][gap]: the mean as a line, each seed as a dot."""
     figure = new(5.2, 3.2)
     axes = figure.subplots()
@@ -53,20 +56,26 @@ def recall(gaps: Sequence[int], shares: Mapping[str, Sequence[Sequence[float]]],
         for seed in seeds:
             axes.scatter(gaps, seed, s=9, color=COLOURS[cell], alpha=0.5, linewidths=0)
     axes.axhline(chance, color=GREY, linestyle=":", linewidth=1)
-    axes.text(gaps[-1], chance + 0.02, "chance", ha="right", fontsize=8, color=GREY)
-    axes.set(xscale="log", xlabel="gap in tokens", ylabel="accuracy", ylim=(0, 1.05))
+    axes.text(gaps[-1], chance - 0.02, say("chance", language), ha="right", va="top", fontsize=8, color=GREY)
+    axes.set(xscale="log", xlabel=say("gap in tokens", language), ylabel=say("accuracy", language), ylim=(0, 1.05))
     axes.set_xticks(gaps, [str(g) for g in gaps])
     axes.minorticks_off()
     axes.legend(frameon=False)
     return figure
 
 
-def training(steps: Steps) -> Figure:
+def training(steps: Steps, language: Language) -> Figure:
     figure = new(5.2, 3.2)
     axes = figure.subplots()
     axes.plot(steps.timesteps, steps.recurrent_ms, color=BLUE, marker="s", label="LSTM")
-    axes.plot(steps.timesteps, steps.feed_forward_ms, color=GREY, marker="^", label="feed-forward, as many products")
-    axes.set(xscale="log", yscale="log", xlabel="timesteps T", ylabel="training step, ms")
+    axes.plot(
+        steps.timesteps,
+        steps.feed_forward_ms,
+        color=GREY,
+        marker="^",
+        label=say("feed-forward, as many products", language),
+    )
+    axes.set(xscale="log", yscale="log", xlabel=say("timesteps T", language), ylabel=say("training step, ms", language))
     axes.set_xticks(steps.timesteps, [str(t) for t in steps.timesteps])
     axes.minorticks_off()
     axes.legend(frameon=False)

@@ -9,10 +9,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, line, *rows))
 
 
-def number(value: float | None) -> str:
-    """Three significant digits; None, a value too large for float64, in words."""
-    if value is None:
-        return "beyond float64"
+def number(value: float) -> str:
+    """Three significant digits."""
     if value and not 1e-3 <= abs(value) < 1e4:
         return f"{value:.1e}"
     return f"{value:.3g}"

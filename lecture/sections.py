@@ -1,126 +1,154 @@
-"""What each section of the page measures and draws: the fields of `template.md`."""
+"""What each section of the page shows in one language: the fields of the templates. Nothing is measured here."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from models.analysis.reductions import half_life
-from models.checkpoint.checkpoint import load_checkpoint
 from models.inference.analyst import Analyst
-from models.inference.inspection import Inspection
-from models.inference.predictor import Predictor
 from service.pictures import canvas
 from service.pictures.views import View, gather
+from service.pictures.words import Language
 
-from . import figures, gates, pairs
-from .markdown import number, table
-from .parallel import UNITS, training_steps
-from .recall import SYMBOLS, Recipe, recall
-from .texts import LONG, NEGATIONS, NEWS, OPINIONS, REVIEW
+from . import figures, gates, markdown, pairs
+from .measurements import BELT_MODEL, MANY, Measurements, Models
+from .parallel import UNITS
+from .recall import SYMBOLS
+from .texts import LONG, OPINIONS, REVIEW
+from .words import SUFFIX, say
 
 TABLE_DISTANCES = (0, 1, 5, 12, 30, 80, 200)  # the picture has all distances
-MANY = 16  # texts in a batch, compared with one text
+ENOUGH = 100  # texts of a bin of lengths whose difference is told in the text
 
 Fields = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How much is trained and timed. timesteps empty: nothing is timed."""
+class Page:
+    """One language's: its words, its pictures beside the others' in one folder, and the models for those of a text."""
 
-    recipe: Recipe = field(default_factory=Recipe)
-    growing: Recipe = field(default_factory=lambda: Recipe(steps=2500, grows=True))
-    gaps: tuple[int, ...] = (5, 10, 20, 50, 100, 150, 200)
-    seeds: int = 3
-    timesteps: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
-
-
-@dataclass(frozen=True)
-class Desk:
-    """The folders of models and pictures, the effort, and `say`, which reports progress."""
-
-    weights: Path
+    language: Language
     pictures: Path
-    effort: Effort
-    say: Callable[[str], None]
+    models: Models
 
-    def predictor(self, name: str) -> Predictor:
-        return Predictor(load_checkpoint(self.weights / name), torch.device("cpu"))
+    def say(self, words: str, *numbers: object) -> str:
+        return say(words, self.language, *numbers)
+
+    def number(self, value: float | None) -> str:
+        return self.say("beyond float64") if value is None else markdown.number(value)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+        return markdown.table([self.say(words) for words in header], rows)
 
     def draw(self, name: str, figure: Figure, alt: str) -> str:
         return self._put(name, canvas.write(figure, "image/png"), alt)
 
     def view(self, model: str, text: str, name: str, alt: str, timestep: int | None = None) -> str:
         """A picture as `render` draws it; a timestep's is of unit 0."""
-        analyst = Analyst(self.predictor(model))
-        options = View(name, 0, "forward", None, timestep, None, None, "en")
+        analyst = Analyst(self.models(model))
+        options = View(name, 0, "forward", None, timestep, None, None, self.language)
         return self._put(name, gather(analyst, analyst.predictor.prepare(text), options)("image/png"), alt)
 
     def _put(self, name: str, picture: bytes, alt: str) -> str:
-        (self.pictures / f"{name}.png").write_bytes(picture)
-        return f"![{alt}]({self.pictures.name}/{name}.png)"
+        path = self.pictures / f"{name}{SUFFIX[self.language]}.png"
+        path.write_bytes(picture)
+        return f"![{self.say(alt)}]({self.pictures.name}/{path.name})"
 
 
-def influence(desk: Desk) -> Fields:
+def influence(measured: Measurements, page: Page) -> Fields:
     """How the gradient fades in each pair."""
-    stored = pairs.stored(desk.weights, "influence")
+    stored = measured.influence
     rows = []
     for name, cells in stored.items():
         for cell, points in cells.items():
-            medians, life = {p["distance"]: p["median"] for p in points}, figures.stored_half_life(points)
-            cells_of_row = [number(medians[d]) if d in medians else "" for d in TABLE_DISTANCES]
-            rows.append([f"{name}-{cell}", *cells_of_row, number(life) if life else "does not fade"])
+            medians, life = _medians(points), figures.stored_half_life(points)
+            cells_of_row = [page.number(medians[d]) if d in medians else "" for d in TABLE_DISTANCES]
+            rows.append([f"{name}-{cell}", *cells_of_row, page.number(life) if life else page.say("does not fade")])
     zh, en = 200, 30
+    header = [page.say("model"), *(page.say("at {}", d) for d in TABLE_DISTANCES), page.say("half-life, tokens")]
+    falls = {cell: _fall(stored["en-ner"][cell], en) for cell in pairs.CELLS}
     return {
-        "influence_picture": desk.draw(
-            "influence", figures.influence(stored), "Median gradient norm against distance, for each RNN and LSTM pair"
+        "influence_picture": page.draw(
+            "influence",
+            figures.influence(stored, page.language),
+            "Median gradient norm against distance, for each RNN and LSTM pair",
         ),
-        "influence_table": table(["model", *(f"at {d}" for d in TABLE_DISTANCES), "half-life, tokens"], rows),
+        "influence_table": markdown.table(header, rows),
         "zh_distance": zh,
-        "zh_times": number(_times(stored["zh-sentiment"], zh)),
+        "zh_times": page.number(_times(stored["zh-sentiment"], zh)),
         "en_distance": en,
-        "en_times": number(_times(stored["en-sentiment"], en)),
+        "en_times": page.number(_times(stored["en-sentiment"], en)),
+        **{f"names_{cell}": page.number(fall) for cell, fall in falls.items()},
     }
+
+
+def _medians(points: pairs.Rows) -> dict[int, float]:
+    return {p["distance"]: p["median"] for p in points}
 
 
 def _times(cells: Mapping[str, pairs.Rows], distance: int) -> float:
     """How many times the RNN's median the LSTM's is."""
-    rnn, lstm = ({p["distance"]: p["median"] for p in cells[cell]}[distance] for cell in pairs.CELLS)
-    return float(lstm / rnn)
+    rnn, lstm = (_medians(cells[cell])[distance] for cell in pairs.CELLS)
+    return lstm / rnn
 
 
-def lengths(desk: Desk) -> Fields:
+def _fall(points: pairs.Rows, distance: int) -> float:
+    """The share of the gradient by the last token that is left at this distance."""
+    medians = _medians(points)
+    return medians[distance] / medians[0]
+
+
+def lengths(measured: Measurements, page: Page) -> Fields:
     """Accuracy by length of text for each pair."""
-    stored = pairs.stored(desk.weights, "by_length")
+    stored = measured.by_length
     rows = [
-        [name, figures.span(rnn), rnn["texts"], *(f"{r['figure']:.3f}" for r in (rnn, lstm)), f"{gain:+.3f}"]
+        [
+            name,
+            figures.span(rnn),
+            rnn["texts"],
+            *(f"{r['figure']:.3f}" for r in (rnn, lstm)),
+            f"{_gain(rnn, lstm):+.3f}",
+        ]
         for name, cells in stored.items()
         for rnn, lstm in zip(cells["rnn"], cells["lstm"], strict=True)
-        for gain in [lstm["figure"] - rnn["figure"]]
     ]
+    gains = [
+        [_gain(rnn, lstm) for rnn, lstm in zip(cells["rnn"], cells["lstm"], strict=True) if rnn["texts"] >= ENOUGH]
+        for cells in stored.values()
+    ]
+    of_pairs = [gains_of_pair for gains_of_pair in gains if gains_of_pair]
     return {
-        "lengths_picture": desk.draw(
-            "by-length", figures.by_length(stored), "Accuracy or entity F1 by length of text, for each pair"
+        "lengths_picture": page.draw(
+            "by-length",
+            figures.by_length(stored, page.language),
+            "Accuracy or entity F1 by length of text, for each pair",
         ),
-        "lengths_table": table(["pair", "tokens", "texts", "RNN", "LSTM", "LSTM − RNN"], rows),
+        "lengths_table": page.table(["pair", "tokens", "texts", "RNN", "LSTM", "LSTM − RNN"], rows),
+        "enough": ENOUGH,
+        "least_gain": f"{min(map(min, of_pairs)):+.3f}",
+        "most_gain": f"{max(map(max, of_pairs)):+.3f}",
+        "short_gain": f"{np.mean([gains_of_pair[0] for gains_of_pair in of_pairs]):+.3f}",
+        "long_gain": f"{np.mean([gains_of_pair[-1] for gains_of_pair in of_pairs]):+.3f}",
     }
 
 
-def recall_task(desk: Desk) -> Fields:
-    """The recall task, trained here."""
-    effort = desk.effort
-    recipes = {"gaps of any length": effort.recipe, "gaps that grow": effort.growing}
-    shares = {gaps: _shares(desk, recipe, gaps) for gaps, recipe in recipes.items()}
+def _gain(rnn: Mapping[str, float], lstm: Mapping[str, float]) -> float:
+    return lstm["figure"] - rnn["figure"]
+
+
+def recall_task(measured: Measurements, page: Page) -> Fields:
+    """The recall task."""
+    effort = measured.effort
     rows = [
-        [gaps, cell.upper(), *(f"{share:.2f}" for share in np.mean(seeds, axis=0))]
-        for gaps, cells in shares.items()
+        [page.say(gaps), cell.upper(), *(f"{share:.2f}" for share in np.mean(seeds, axis=0))]
+        for gaps, cells in measured.recall.items()
         for cell, seeds in cells.items()
     ]
-    plain = figures.recall(effort.gaps, shares["gaps of any length"], 1 / SYMBOLS)
+    plain = figures.recall(effort.gaps, measured.recall["gaps of any length"], 1 / SYMBOLS, page.language)
+    header = [page.say("trained on"), page.say("cell"), *(page.say("gap {}", gap) for gap in effort.gaps)]
     return {
         "symbols": SYMBOLS,
         "chance": f"{1 / SYMBOLS:.3f}",
@@ -130,91 +158,95 @@ def recall_task(desk: Desk) -> Fields:
         "longest": effort.recipe.longest,
         "seeds": effort.seeds,
         "growing_steps": effort.growing.steps,
-        "recall_picture": desk.draw("recall", plain, "Share of symbols named against the gap, RNN and LSTM"),
-        "recall_table": table(["trained on", "cell", *(f"gap {gap}" for gap in effort.gaps)], rows),
+        "rnn_plain": f"{_at_longest(measured.recall['gaps of any length']['rnn']):.2f}",
+        "rnn_grown": f"{_at_longest(measured.recall['gaps that grow']['rnn']):.2f}",
+        "recall_picture": page.draw("recall", plain, "Share of symbols named against the gap, RNN and LSTM"),
+        "recall_table": markdown.table(header, rows),
     }
 
 
-def _shares(desk: Desk, recipe: Recipe, gaps: str) -> dict[str, list[Sequence[float]]]:
-    shares: dict[str, list[Sequence[float]]] = {cell: [] for cell in pairs.CELLS}
-    for cell in pairs.CELLS:
-        for seed in range(desk.effort.seeds):
-            desk.say(f"  {cell.upper()} on {gaps}, seed {seed + 1} of {desk.effort.seeds}")
-            shares[cell].append(recall(cell, desk.effort.gaps, recipe, seed))
-    return shares
+def _at_longest(seeds: Sequence[Sequence[float]]) -> float:
+    """The mean over seeds of the share of symbols named after the longest gap."""
+    return float(np.mean(seeds, axis=0)[-1])
 
 
-def belt(desk: Desk) -> Fields:
+def belt(measured: Measurements, page: Page) -> Fields:
     """One step of the cell, and what the cell state (the lecture's belt) keeps over one text."""
-    model, text = "zh-sentiment-lstm", LONG["zh"]
-    word = "糟糕"
-    (prediction,) = desk.predictor(model).predict([text], Inspection(("forget_gate",)))
-    assert prediction.inside is not None
-    lives = half_life(prediction.inside.tensors["forget_gate"].astype(np.float64))
+    text, word = LONG["zh"], "糟糕"
+    cell = "The LSTM cell at one step, the step's numbers on every wire"
+    memory = "What each token keeps of each earlier one, on the belt"
+    fading = "The answer's gradient by each token, against its distance"
+    lives = measured.half_lives
     return {
-        "median_life": number(float(np.median(lives))),
-        "tenth_life": number(float(np.quantile(lives, 0.9))),
-        "longest_life": number(float(lives.max())),
-        "belt_model": model,
+        "median_life": page.number(float(np.median(lives))),
+        "tenth_life": page.number(float(np.quantile(lives, 0.9))),
+        "longest_life": page.number(float(lives.max())),
+        "belt_model": BELT_MODEL,
         "belt_text": text,
         "belt_token": word[0],
         "belt_word": word,
-        "cell_picture": desk.view(
-            model, text, "cell", "The LSTM cell at one step, the step's numbers on every wire", text.index(word)
-        ),
-        "memory_picture": desk.view(model, text, "memory", "What each token keeps of each earlier one, on the belt"),
-        "fading_picture": desk.view(model, text, "fading", "The answer's gradient by each token, against its distance"),
+        "cell_picture": page.view(BELT_MODEL, text, "cell", cell, text.index(word)),
+        "memory_picture": page.view(BELT_MODEL, text, "memory", memory),
+        "fading_picture": page.view(BELT_MODEL, text, "fading", fading),
     }
 
 
-def places(desk: Desk) -> Fields:
+def places(measured: Measurements, page: Page) -> Fields:
     """Gates at negations and at the borders of entities."""
     fields: Fields = {}
     for language in ("zh", "en"):
-        reader, finder = (desk.predictor(f"{language}-{task}-lstm") for task in ("sentiment", "ner"))
-        negations = gates.at_places(reader, OPINIONS[language], gates.negations(NEGATIONS[language]))
-        fields[f"{language}_negations_table"] = _places(negations)
-        fields[f"{language}_borders_table"] = _places(gates.at_places(finder, NEWS[language], gates.borders))
+        negations, borders = measured.negations[language], measured.borders[language]
+        fields[f"{language}_negations_table"] = _places(negations, page)
+        fields[f"{language}_borders_table"] = _places(borders, page)
+        for name, kind in (("negation", "negation"), ("after", "after one")):
+            fields[f"{language}_{name}_times"] = page.number(_movement(negations, kind, "other"))
+        for name, kind in (("first", "first"), ("past", "just after")):
+            fields[f"{language}_{name}_times"] = page.number(_movement(borders, kind, "outside"))
+        for name in ("first", "inside", "outside"):
+            fields[f"{language}_{name}_forget"] = f"{borders.kinds[name]['forget_gate']:.3f}"
     text = OPINIONS["en"][0]
     alt = "Every gate of every unit over an English sentence with a negation"
-    return {**fields, "negation_text": text, "gates_picture": desk.view("en-sentiment-lstm", text, "gates", alt)}
+    return {**fields, "negation_text": text, "gates_picture": page.view("en-sentiment-lstm", text, "gates", alt)}
 
 
-def _places(places: gates.Places) -> str:
-    rows = [[kind, places.counts[kind], *(f"{v:.3f}" for v in means.values())] for kind, means in places.kinds.items()]
-    return table(["tokens", "count", *(name.replace("_", " ") for name in gates.MEASURED)], rows)
-
-
-def training(desk: Desk) -> Fields:
-    """The time of a training step against T."""
-    if not desk.effort.timesteps:
-        untimed = "The short form of this page times nothing."
-        return {
-            "training_units": UNITS,
-            "threads": torch.get_num_threads(),
-            "many": MANY,
-            "training_picture": untimed,
-            "training_table": "",
-        }
-    one, many = (training_steps(desk.effort.timesteps, texts) for texts in (1, MANY))
+def _places(found: gates.Places, page: Page) -> str:
     rows = [
-        [t, f"{r:.1f}", f"{f:.1f}", f"{ratio:.1f}", f"{among_many:.1f}"]
-        for t, r, f, ratio, among_many in zip(
-            one.timesteps, one.recurrent_ms, one.feed_forward_ms, one.ratios, many.ratios, strict=True
-        )
+        [page.say(kind), found.counts[kind], *(f"{v:.3f}" for v in means.values())]
+        for kind, means in found.kinds.items()
     ]
+    return page.table(["place", "count", *gates.MEASURED], rows)
+
+
+def _movement(found: gates.Places, kind: str, beside: str) -> float:
+    """How many times as far the belt moves at a kind of place as beside it."""
+    return found.kinds[kind]["belt"] / found.kinds[beside]["belt"]
+
+
+def training(measured: Measurements, page: Page) -> Fields:
+    """The time of a training step against T."""
+    sizes: Fields = {"training_units": UNITS, "threads": torch.get_num_threads(), "many": MANY}
+    one, many = measured.one, measured.many
+    if one is None or many is None:
+        untimed = page.say("The short form of this page times nothing.")
+        return {**sizes, "training_picture": untimed, "training_table": ""}
+    columns = zip(one.timesteps, one.recurrent_ms, one.feed_forward_ms, one.ratios, many.ratios, strict=True)
+    rows = [[t, *(f"{value:.1f}" for value in values)] for t, *values in columns]
+    header = [
+        "T",
+        page.say("LSTM, ms"),
+        page.say("feed-forward, ms"),
+        page.say("ratio"),
+        page.say("ratio, {} texts", MANY),
+    ]
+    alt = "Time of a training step against T, recurrent and feed-forward"
     return {
-        "training_units": UNITS,
-        "threads": torch.get_num_threads(),
-        "many": MANY,
-        "training_picture": desk.draw(
-            "training", figures.training(one), "Time of a training step against T, recurrent and feed-forward"
-        ),
-        "training_table": table(["T", "LSTM, ms", "feed-forward, ms", "ratio", f"ratio, {MANY} texts"], rows),
+        **sizes,
+        "training_picture": page.draw("training", figures.training(one, page.language), alt),
+        "training_table": markdown.table(header, rows),
     }
 
 
-def explanation(desk: Desk) -> Fields:
+def explanation(measured: Measurements, page: Page) -> Fields:
     """Which characters made the label, by the model's default method."""
     alt = "A Chinese hotel review, each character shaded by what it gave to the label"
-    return {"highlight_picture": desk.view("zh-sentiment-lstm", REVIEW, "highlight", alt)}
+    return {"highlight_picture": page.view(BELT_MODEL, REVIEW, "highlight", alt)}

@@ -1,57 +1,167 @@
-"""The lecture's page in its short form; and that the page in docs/ agrees with the stored evaluations."""
+"""The lecture's pages in their short form; and that those in docs/ agree with the stored evaluations."""
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from torch import nn
 
-from lecture import figures, gates, pairs, recall, sections
+from lecture import figures, gates, measurements, pairs, recall
 from lecture.__main__ import SHORT, write
 from lecture.markdown import number
-from lecture.parallel import UNITS, feed_forward
+from lecture.parallel import UNITS, Steps, feed_forward
+from lecture.words import SUFFIX
 from models.checkpoint.checkpoint import load_checkpoint
 from models.inference.inspection import Inspection
 from models.inference.predictor import Predictor
+from service.pictures import canvas
+from tests.drawn_words import assert_legible, words
 
 ROOT = Path(__file__).parent.parent
+NAMES = re.compile(  # of models, cells, labels, methods, symbols and quantities: the same in every language
+    r"(en|zh)-(ner|news|sentiment)(-(rnn|lstm))?|RNN|LSTM|NER|F1|logit|negative|positive|tanh|"
+    r"integrated_gradients|gradient_x_input|cell_additive|occlusion|prefix|secant|shapley|\\times"
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one run of the command made: the English page and the Chinese one, and every figure in its order."""
+
+    english: Path
+    chinese: Path
+    figures: list[Figure]
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(ROOT / "weights", tmp_path_factory.mktemp("docs"), SHORT, lambda message: None)
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    drawn: list[Figure] = []
+    draw = canvas.write
+
+    def kept(figure: Figure, media_type: str) -> bytes:
+        drawn.append(figure)
+        return draw(figure, media_type)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canvas, "write", kept)
+        english, chinese = write(ROOT / "weights", tmp_path_factory.mktemp("docs"), SHORT, lambda message: None)
+    return Made(english, chinese, drawn)
+
+
+@pytest.fixture(scope="module")
+def page(made: Made) -> Path:
+    return made.english
 
 
 def linked(page: Path) -> list[Path]:
     return [page.parent / name for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text("utf-8"))]
 
 
-def test_every_picture_is_linked_and_every_link_is_a_picture(page: Path) -> None:
-    for written in (page, ROOT / "docs/lecture.md"):
-        pictures = linked(written)
-        assert len(pictures) >= 7
-        assert set(pictures) == set((written.parent / "lecture").iterdir())
-        assert all(p.read_bytes().startswith(b"\x89PNG") for p in pictures)
+def test_every_picture_is_linked_and_every_link_is_a_picture(made: Made) -> None:
+    for english, chinese in ((made.english, made.chinese), (ROOT / "docs/lecture.md", ROOT / "docs/lecture.zh-CN.md")):
+        in_english, in_chinese = linked(english), linked(chinese)
+        assert len(in_english) >= 7
+        assert [p.name.replace(".png", ".zh-CN.png") for p in in_english] == [p.name for p in in_chinese]
+        assert {*in_english, *in_chinese} == set((english.parent / "lecture").iterdir())
+        assert all(p.read_bytes().startswith(b"\x89PNG") for p in (*in_english, *in_chinese))
 
 
-def test_the_page_in_docs_tells_what_is_stored(page: Path) -> None:
+@pytest.mark.parametrize("suffix", SUFFIX.values())
+def test_the_pages_in_docs_tell_what_is_stored(page: Path, suffix: str) -> None:
     """All rows from `evaluation.json` are the same in docs/; so a new evaluation needs `make lecture`."""
 
     def stored(written: Path) -> list[str]:
         text = written.read_text("utf-8")
         return [line for line in text[: text.index("## 3.")].splitlines() if line.startswith("|")]
 
-    assert len(stored(page)) > 30
-    assert stored(page) == stored(ROOT / "docs/lecture.md")
+    written = page.with_name(f"lecture{suffix}.md")
+    assert len(stored(written)) > 20
+    assert stored(written) == stored(ROOT / f"docs/lecture{suffix}.md")
 
 
-def test_the_sections_of_both_pages_are_the_same(page: Path) -> None:
+@pytest.mark.parametrize("suffix", SUFFIX.values())
+def test_the_sections_of_a_page_are_those_in_docs(page: Path, suffix: str) -> None:
     def titles(written: Path) -> list[str]:
         return re.findall("^#.*$", written.read_text("utf-8"), re.MULTILINE)
 
-    assert titles(page) == titles(ROOT / "docs/lecture.md")
+    assert titles(page.with_name(f"lecture{suffix}.md")) == titles(ROOT / f"docs/lecture{suffix}.md")
+
+
+def test_both_pages_tell_the_same_numbers(made: Made) -> None:
+    def numbers(written: Path) -> Counter[str]:
+        return Counter(re.findall(r"[-+]?\d+(?:\.\d+)?(?:e[-+]\d+)?", written.read_text("utf-8")))
+
+    assert numbers(made.english).total() > 200
+    assert numbers(made.english) == numbers(made.chinese)
+    assert numbers(ROOT / "docs/lecture.md") == numbers(ROOT / "docs/lecture.zh-CN.md")
+
+
+def test_both_templates_use_the_same_fields() -> None:
+    english, chinese = (
+        set(Template((ROOT / f"lecture/template{suffix}.md").read_text("utf-8")).get_identifiers())
+        for suffix in SUFFIX.values()
+    )
+    assert english == chinese
+
+
+def test_the_pages_link_each_other() -> None:
+    for readme, suffix, other in (("README.md", "", ".zh-CN"), ("README.zh-CN.md", ".zh-CN", "")):
+        assert f"](docs/lecture{suffix}.md)" in (ROOT / readme).read_text("utf-8")
+        assert f"](lecture{other}.md)" in (ROOT / f"docs/lecture{suffix}.md").read_text("utf-8")
+
+
+def words_in(figure: Figure) -> list[str]:
+    return [text.get_text().strip() for text in words(figure)]
+
+
+def of_the_chinese_page(made: Made) -> list[Figure]:
+    """Its pictures, and that of timings, which the short form does not draw."""
+    steps = Steps((16, 32), (1.0, 2.0), (1.0, 1.5))
+    timed = figures.training(steps, "zh")
+    canvas.write(timed, "image/png")
+    return [*made.figures[len(made.figures) // 2 :], timed]
+
+
+def test_a_chinese_picture_says_nothing_in_english(made: Made) -> None:
+    """But names, and the English sentence whose gates are shown."""
+    read = set(re.findall("[A-Za-z]+", measurements.OPINIONS["en"][0]))
+    for figure in of_the_chinese_page(made):
+        for drawn in words_in(figure):
+            english = set(re.findall("[A-Za-z]{2,}", NAMES.sub("", re.sub(r"\$[^$]*\$", "", drawn))))
+            assert english <= read, drawn
+
+
+def test_a_chinese_picture_differs_from_the_english_one_in_its_words_alone(made: Made) -> None:
+    """The curves are the same numbers: nothing was measured twice."""
+    half = len(made.figures) // 2
+    for english, chinese in zip(made.figures[:half], made.figures[half:], strict=True):
+        assert words_in(english) != words_in(chinese)
+        for of_english, of_chinese in zip(english.axes, chinese.axes, strict=True):
+            lines = [
+                np.concatenate([np.ravel(line.get_xydata()) for line in axes.lines] or [np.zeros(0)])
+                for axes in (of_english, of_chinese)
+            ]
+            np.testing.assert_array_equal(*lines)
+
+
+def test_the_fonts_have_every_character_of_a_chinese_picture(made: Made) -> None:
+    families = canvas.font().get_family()
+    known = {chr(code) for family in families for code in get_font(findfont(family)).get_charmap()}
+    for figure in of_the_chinese_page(made):
+        for drawn in words_in(figure):
+            assert set(drawn) - {"\n"} <= known, drawn
+
+
+def test_no_words_of_a_chinese_picture_overlap_or_leave_it(made: Made) -> None:
+    for figure in of_the_chinese_page(made):
+        assert_legible(figure)
 
 
 def test_pairs_share_data_and_lengths() -> None:
@@ -131,13 +241,11 @@ def test_a_stored_half_life_is_that_of_its_exponential() -> None:
     assert figures.stored_half_life(rows) == pytest.approx(7)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "beyond float64"), (0.0, "0"), (1.2345, "1.23"), (2.9e-13, "2.9e-13"), (67.31, "67.3")]
-)
-def test_numbers_have_three_digits(value: float | None, text: str) -> None:
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (1.2345, "1.23"), (2.9e-13, "2.9e-13"), (67.31, "67.3")])
+def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
 def test_effort_short_times_nothing() -> None:
-    assert sections.Effort().timesteps
+    assert measurements.Effort().timesteps
     assert not SHORT.timesteps

@@ -1,17 +1,12 @@
 """What a person sees: nothing overlaps, nothing is cut off, and what is left out is said."""
 
-import itertools
 from dataclasses import replace
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib.axes import Axes
-from matplotlib.axis import Tick
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from models import Analyst, Predictor, Timesteps, load_checkpoint
 from models.checkpoint.checkpoint import save_checkpoint
@@ -20,6 +15,7 @@ from service.pictures import canvas
 from service.pictures.views import MOST_BARS, VIEWS, View
 from service.pictures.words import SENTENCES, WORDS, Language
 from tests.conftest import TINY, make_checkpoint
+from tests.drawn_words import assert_legible, boxes, words
 
 ZH = "酒店不错，服务很好。中国女排在北京战胜了巴西队，我想吃汉堡！"
 EN = "The internationalization-of-everything $5 service wasn't bad, John Smith doesn't live in London. "
@@ -44,35 +40,6 @@ def drawn(analyst: Analyst, text: str, view: str, language: Language, **more: An
     return figure
 
 
-def words(figure: Figure) -> list[Text]:
-    """What is drawn: of tick labels those within their axis alone, for matplotlib keeps others in stock."""
-    in_stock = {label for tick in figure.findobj(Tick) for label in (tick.label1, tick.label2)}  # type: ignore[attr-defined]
-    drawn_ticks: set[Text] = set()
-    hidden: set[Text] = set()
-    for axes in figure.findobj(Axes):
-        assert isinstance(axes, Axes)
-        if not axes.axison:
-            hidden |= {axes.xaxis.label, axes.yaxis.label}
-            continue
-        for axis in (axes.xaxis, axes.yaxis):
-            drawn_ticks |= {tick.label1 for tick in axis._update_ticks()}
-    return [
-        t
-        for t in figure.findobj(Text)
-        if isinstance(t, Text)
-        and t.get_visible()
-        and t.get_text().strip()
-        and t not in hidden
-        and (t not in in_stock or t in drawn_ticks)
-    ]
-
-
-def boxes(figure: Figure) -> list[tuple[str, np.ndarray[Any, Any]]]:
-    with matplotlib.rc_context({"text.hinting": "none"}):  # as the bytes are written
-        figure.draw_without_rendering()
-        return [(t.get_text(), t.get_window_extent().get_points()) for t in words(figure)]
-
-
 CASES = [
     ("tiny-zh-lstm", ZH, {}),
     ("tiny-zh-lstm", ZH * 12, {}),
@@ -90,16 +57,7 @@ def test_no_words_overlap_or_leave_the_picture(
     if view == "cell":
         more = {**more, "timestep": 1}
     figure = drawn(analysts[model], text, view, language, **more)
-    width, height = figure.bbox.width, figure.bbox.height
-    found = boxes(figure)
-    for label, box in found:
-        assert box[0, 0] >= -1, f"{label!r} begins left of the picture"
-        assert box[0, 1] >= -1, f"{label!r} ends below the picture"
-        assert box[1, 0] <= width + 1, f"{label!r} ends right of the picture"
-        assert box[1, 1] <= height + 1, f"{label!r} begins above the picture"
-    for (first, a), (second, b) in itertools.combinations(found, 2):
-        overlap = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
-        assert not (overlap > 1.5).all(), f"{first!r} and {second!r} overlap by {overlap}"
+    assert_legible(figure)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
