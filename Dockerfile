@@ -25,6 +25,7 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf --mount=type=secret,id=
 COPY pyproject.toml setup.p[y] README.md LICENSE ./
 COPY models models
 COPY service service
+COPY client/gatescope client/gatescope
 RUN pip install --quiet --no-deps --no-build-isolation .
 # What the service never opens at run time: tests, headers, sources of what is compiled, tools and symbol tables; what
 # torch.compile and export alone import (sympy, networkx, torch's inductor); and at last pip with its like. The bill of

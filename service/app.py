@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator
-from importlib.metadata import version
 
 import torch
 from fastapi import FastAPI
@@ -17,6 +16,7 @@ from .registry import Registry, check_kernel, check_weights, choose_device
 from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
 from .settings import Settings
 from .state import State
+from .version import VERSION
 from .wire import problems
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(
         title="gatescope",
-        version=version("gatescope"),
+        version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,

@@ -4,7 +4,6 @@ README's table of settings is checked against this file by a test.
 """
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from .errors import StartupError
 
 PREFIX = "GATESCOPE_"
-_CLIENTS = ("URL",)  # variables of the command line alone
+_CLIENTS = ("URL", "KEY")  # variables of the command line alone
 # what Kubernetes and Docker set in a container beside a service that is called gatescope
 _LINKS = re.compile(r"(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?|NAME|ENV_\w+)")
 
@@ -171,14 +170,3 @@ def source(name: str, environment: Mapping[str, str], options: Mapping[str, str]
     if name in options:
         return "option"
     return "environment" if f"{PREFIX}{name}".upper() in map(str.upper, environment) else "default"
-
-
-def server_url(environment: Mapping[str, str] = os.environ) -> str:
-    """Where the command line looks for the server: GATESCOPE_URL, else by the server's own GATESCOPE_HOST and _PORT."""
-    named = {name.upper(): value for name, value in environment.items()}
-    if url := named.get(f"{PREFIX}URL"):
-        return url
-    host = named.get(f"{PREFIX}HOST") or str(Settings.model_fields["host"].default)
-    port = named.get(f"{PREFIX}PORT") or str(Settings.model_fields["port"].default)
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # every address: ask the local one
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

@@ -1,6 +1,7 @@
 """The design's dependencies, read from the imports: they go one way, and `models/` does not know HTTP."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,8 @@ def module(path: Path) -> str:
 
 MODEL_ROOMS = ("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference")
 SERVICE_ROOMS = (
-    *("errors", "settings", "leaving", "telemetry", "wire", "pictures", "engine", "registry", "state", "routes"),
-    *("client", "layers", "app", "cli", "__main__"),
+    *("version", "errors", "settings", "leaving", "telemetry", "wire", "pictures", "engine", "registry", "state", "routes"),
+    *("layers", "app", "cli", "__main__"),
 )
 SIBLINGS = {
     ("models.training", "models.inference"),
@@ -87,11 +88,27 @@ def test_the_framework_stays_at_the_edge(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["client", "wire.schemas", "engine.batcher", "engine.pace", "engine.engine", "cli.probe"]
+    "name", ["wire.schemas", "engine.batcher", "engine.pace", "engine.engine", "cli.probe"]
 )
 def test_what_a_client_or_the_engine_needs_knows_no_torch(name: str) -> None:
     path = ROOT / "service" / f"{name.replace('.', '/')}.py"
     assert not {n for n in imports(path) if n.split(".")[0] in ("torch", "models", "numpy")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "client").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_client_needs_httpx_and_numpy_alone(path: Path) -> None:
+    """pandas, xarray and matplotlib are imported by those who ask for a frame or a picture."""
+    tree = ast.parse(path.read_text("utf-8"))
+    top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {name.name for node in top if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom) and not node.level}
+    allowed = {*sys.stdlib_module_names, "httpx", "numpy"}
+    assert {name.split(".")[0] for name in names} <= allowed
+
+
+def test_the_service_is_written_on_the_client_in_the_command_line_alone() -> None:
+    users = {room(module(path)) for path in FILES if any(n.split(".")[0] == "gatescope" for n in imports(path))}
+    assert users == {"service.cli"}
 
 
 def test_nothing_imports_in_a_circle() -> None:

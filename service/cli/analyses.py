@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from ..client import Client
+from gatescope.answers import Fading
+
 from ..wire.schemas import Direction
-from ..wire.schemas_analyses import FadingOut, Measure
+from ..wire.schemas_analyses import Measure
 from .arguments import Parser, as_type, index, number, one_of, timesteps
-from .shared import ask, text_of
+from .shared import ask, client_of, text_of
 from .terminal import bar, print_json
 
 
@@ -58,10 +59,10 @@ def _add_attribute(commands: Any) -> None:
 
 
 def _memory(options: argparse.Namespace) -> int:
-    with Client(options.url) as client:
-        answer = client.memory(options.model, text_of(options), **_matrices(options))
+    with client_of(options) as client:
+        answer = client.memory(text_of(options), options.model, binary=False, **_matrices(options))
     if options.json or options.measures:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     (result,) = answer.results
     fading = result.fading
@@ -74,12 +75,11 @@ def _memory(options: argparse.Namespace) -> int:
 
 
 def _matrices(options: argparse.Namespace) -> dict[str, Any]:
-    select = {name: getattr(options, name) for name in ("units", "timesteps") if getattr(options, name) is not None}
-    chosen = {"layer": options.layer, "direction": options.direction} | ({"select": select} if select else {})
-    return chosen if options.measures is None else chosen | {"measures": options.measures}
+    names = ("layer", "direction", "units", "timesteps", "measures")
+    return {name: getattr(options, name) for name in names}
 
 
-def half_life(fading: FadingOut) -> str:
+def half_life(fading: Fading) -> str:
     if fading.half_life_tokens is None:
         return f"no half-life: {fading.half_life_note or 'nothing fades'}"
     return f"half-life {fading.half_life_tokens:.1f} tokens"
@@ -87,11 +87,11 @@ def half_life(fading: FadingOut) -> str:
 
 def _attribute(options: argparse.Namespace) -> int:
     names = ("method", "target", "timestep", "permutations", "wanted_error")
-    with Client(options.url) as client:
+    with client_of(options) as client:
         chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
-        answer = client.attribute(options.model, text_of(options), **chosen)
+        answer = client.attribute(text_of(options), options.model, **chosen)
     if options.json:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     (result,) = answer.results
     largest = max(map(abs, result.contributions)) or 1.0

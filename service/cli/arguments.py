@@ -169,13 +169,12 @@ def _is_value(item: Item, value: str) -> bool:
     return True
 
 
-def timesteps(value: str) -> dict[str, int]:
-    """``START:STOP:STRIDE`` -> the slice of a request; each part may be left out.
+def timesteps(value: str) -> slice:
+    """``START:STOP:STRIDE``; each part may be left out.
 
     Raises: ValueError.
     """
     parts = value.split(":")
     if not 2 <= len(parts) <= 3:
         raise ValueError(f"found {value!r}, allowed is START:STOP or START:STOP:STRIDE, as in 0:64")
-    names = ("start", "stop", "stride")
-    return {name: index(part) for name, part in zip(names, parts, strict=False) if part}
+    return slice(*(index(part) if part else None for part in parts))

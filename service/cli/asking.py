@@ -4,15 +4,18 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-from ..client import Client
-from ..wire.schemas import Direction, OffsetUnit, Reduction, Result, TensorName
+from gatescope import Result, Tensor
+from gatescope.operations import selection
+
+from ..wire.schemas import Direction, OffsetUnit, Reduction, TensorName
 from .arguments import UsageError, as_type, index, one_of, timesteps
 from .rows import predict_file
-from .shared import ask, mean_and_spread, numbers, text_of
+from .shared import ask, client_of, mean_and_spread, numbers, text_of
 from .terminal import bar, check_writable, print_json
 
 _MOVES = 3  # units shown for each token: those of the hidden state that changed most
 _FILES = {".npz": "application/x-npz", ".safetensors": "application/vnd.safetensors"}
+_SELECTION = ("layers", "directions", "timesteps", "units")
 _FLAGS = {
     "preactivations": "add the z before each gate's nonlinearity",
     "prefix_predictions": "add the label of the text cut after each token (classifiers)",
@@ -90,10 +93,10 @@ def _add_inspect(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    with Client(options.url) as client:
+    with client_of(options) as client:
         listed = client.models()
     if options.json:
-        print_json(listed)
+        print_json(listed.raw)
         return 0
     for m in listed.models:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in list(m.metrics.items())[:1])
@@ -112,21 +115,21 @@ def _predict(options: argparse.Namespace) -> int:
         return predict_file(options, chosen)
     if options.out is not None:
         raise UsageError("--out is for the results of --file: leave it out, or give --file instead of a text")
-    with Client(options.url) as client:
-        answer = client.predict(options.model, text_of(options), **chosen)
+    with client_of(options) as client:
+        answer = client.predict(text_of(options), options.model, **chosen)
     if options.json:
-        print_json(answer, exclude_none=True)
+        print_json(answer.raw)
         return 0
     _print_prediction(answer.results[0])
     return 0
 
 
 def _print_prediction(result: Result) -> None:
-    for label in result.labels or []:
+    for label in result.labels or ():
         print(f"{label.score:.4f}  {label.label}")
-    for entity in result.entities or []:
+    for entity in result.entities or ():
         print(f"{entity.score:.4f}  {entity.label:5} {entity.text}  [{entity.start}:{entity.end}]")
-    if result.entities == []:
+    if result.entities == ():
         print("no entity")
 
 
@@ -134,22 +137,23 @@ def _inspect(options: argparse.Namespace) -> int:
     chosen = _chosen(options)
     if options.out is not None:
         return _inspect_into_file(options, chosen)
-    is_summary = not (options.tensors or options.units or options.json or options.reduce or _flags(options))
-    with Client(options.url) as client:
+    as_json = bool(options.json or options.reduce or _flags(options))
+    is_summary = not (options.tensors or options.units or as_json)
+    with client_of(options) as client:
         text = text_of(options)
         if is_summary or (options.units and not options.tensors and not options.json):
-            tensors = client.model(options.model or client.default_model()).tensors
+            tensors = client.model(options.model).tensors
             chosen["tensors"] = [name for name in ("hidden_state", "forget_gate") if name in tensors]
         if is_summary:  # what a token moved is seen from the step before it
-            chosen.get("select", {}).pop("timesteps", None)
-        answer = client.inspect(options.model, text, **chosen)
-    if options.json or options.reduce or _flags(options):
-        print_json(answer, exclude_none=True)
+            chosen.pop("timesteps", None)
+        answer = client.inspect(text, options.model, binary=not as_json, **chosen)
+    if as_json:
+        print_json(answer.raw)
         return 0
     result = answer.results[0]
     print(f"{answer.model.name}: {_brief(result)}")
     if is_summary:
-        _print_summary(result, options.timesteps or {})
+        _print_summary(result, options.timesteps or slice(None))
     else:
         _print_tensors(result, by_unit=bool(options.units))
     if result.certificate:
@@ -162,8 +166,8 @@ def _inspect_into_file(options: argparse.Namespace, chosen: dict[str, Any]) -> i
     if media_type is None:
         raise UsageError(f"--out is {str(options.out)!r}: a name that ends in {' or '.join(_FILES)} is allowed")
     path = check_writable(options.out)
-    with Client(options.url) as client:
-        content = client.inspect_file(options.model, text_of(options), media_type, **chosen)
+    with client_of(options) as client:
+        content = client.file("inspect", text_of(options), media_type, options.model, options=_fields(chosen))
     path.write_bytes(content)
     print(f"{path}: {len(content)} bytes")
     return 0
@@ -174,37 +178,47 @@ def _flags(options: argparse.Namespace) -> dict[str, bool]:
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a request that the options set."""
-    select = {name: getattr(options, name) for name in ("layers", "directions", "timesteps", "units")}
-    fields = {"tensors": options.tensors, "reduce": options.reduce, "decimals": options.decimals}
-    given = {name: value for name, value in select.items() if value is not None}
-    chosen = {name: value for name, value in fields.items() if value is not None} | _flags(options)
-    chosen["offset_unit"] = options.offset_unit
-    return chosen | ({"select": given} if given else {})
+    """The arguments of `Client.inspect` that the options set."""
+    names = ("tensors", "reduce", "decimals", *_SELECTION)
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return given | _flags(options) | {"offset_unit": options.offset_unit}
+
+
+def _fields(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a request with these arguments of `Client.inspect`."""
+    select = selection(**{name: chosen.get(name) for name in _SELECTION})
+    return {name: value for name, value in chosen.items() if name not in _SELECTION} | {"select": select}
 
 
 def _brief(result: Result) -> str:
     if result.labels is not None:
         return ", ".join(f"{label.label} {label.score:.3f}" for label in result.labels[:3])
-    return ", ".join(f"{e.label} {e.text} {e.score:.3f}" for e in result.entities or []) or "no entity"
+    return ", ".join(f"{e.label} {e.text} {e.score:.3f}" for e in result.entities or ()) or "no entity"
 
 
 def _columns(result: Result) -> list[tuple[str, dict[str, list[list[float]]]]]:
     """For each layer and direction its heading, and for each tensor its values [timestep][unit]."""
-    assert result.tensors is not None
     assert result.selection is not None
     return [
-        (f"layer {layer}, {direction}", {name: tensor.data[i][j] for name, tensor in result.tensors.items()})
-        for i, layer in enumerate(result.selection.layers)
-        for j, direction in enumerate(result.selection.directions)
+        (
+            f"layer {layer}, {direction}",
+            {name: _rows(tensor, layer, direction) for name, tensor in result.tensors.items()},
+        )
+        for layer in result.selection.layers
+        for direction in result.selection.directions
     ]
 
 
-def _print_summary(result: Result, shown: dict[str, int]) -> None:
+def _rows(tensor: Tensor, layer: int, direction: str) -> list[list[float]]:
+    rows: list[list[float]] = tensor.sel(layer=layer, direction=direction).values.tolist()
+    return rows
+
+
+def _print_summary(result: Result, shown: slice) -> None:
     """For each token the forget gate, where there is one, and the units of the hidden state that it moved most."""
     assert result.selection is not None
     assert result.token_list is not None
-    tokens = list(enumerate(result.token_list))[shown.get("start", 0) : shown.get("stop") : shown.get("stride", 1)]
+    tokens = list(enumerate(result.token_list))[shown]
     for (heading, values), direction in zip(
         _columns(result), result.selection.directions * len(result.selection.layers), strict=True
     ):

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from ..client import Client
+from gatescope import InterveneAnswer, Result
+from gatescope.answers import ComparedModel
+
 from ..wire.schemas import Direction, TensorName
-from ..wire.schemas_analyses import ComparedModel, InterveneAnswer, PredictionOut
 from .analyses import half_life
 from .arguments import Parser, UsageError, as_type, index, number, timesteps, word
-from .shared import ask, numbers, text_of
+from .shared import ask, client_of, numbers, text_of
 from .terminal import check_writable, print_json, read_text
 
 VIEWS = ("highlight", "gates", "memory", "attribution", "fading", "saturation", "cell")  # as a test says of the table
@@ -112,10 +113,10 @@ def _compare(options: argparse.Namespace) -> int:
     if len(texts) != 1 or options.model:
         raise UsageError("compare with --models takes one text and no --model: leave the other out")
     chosen = {} if options.method is None else {"method": options.method}
-    with Client(options.url) as client:
+    with client_of(options) as client:
         answer = client.compare(texts[0], options.models, **chosen)
     if options.json:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     for model in answer.models:
         print(_compared(model))
@@ -128,17 +129,17 @@ def _compared(model: ComparedModel) -> str:
     return f"{model.name:22} {_best(model.prediction):24} {half_life(fading):24} {ends}"
 
 
-def _best(prediction: PredictionOut) -> str:
+def _best(prediction: Result) -> str:
     if prediction.labels:
         return f"{prediction.labels[0].label} {prediction.labels[0].score:.3f}"
     return ", ".join(f"{entity.label} {entity.text}" for entity in prediction.entities or []) or "no entity"
 
 
 def _compare_texts(options: argparse.Namespace, first: str, second: str) -> int:
-    with Client(options.url) as client:
-        answer = client.compare_texts(options.model, first, second)
+    with client_of(options) as client:
+        answer = client.compare_texts(first, second, options.model)
     if options.json:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     for prediction in answer.predictions:
         print(_best(prediction))
@@ -158,10 +159,10 @@ def _intervene(options: argparse.Namespace) -> int:
         sweep = change | {"over": options.sweep}
     elif options.interventions is None:
         interventions = [change]
-    with Client(options.url) as client:
-        answer = client.intervene(options.model, text_of(options), interventions, sweep=sweep)
+    with client_of(options) as client:
+        answer = client.intervene(text_of(options), interventions, options.model, sweep=sweep)
     if options.json:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     _print_intervention(answer, options.sweep)
     return 0
@@ -190,18 +191,18 @@ def _print_intervention(answer: InterveneAnswer, over: str | None) -> None:
 
 def _top(options: argparse.Namespace) -> int:
     texts = [read_text(text) for text in options.texts]
-    with Client(options.url) as client:
+    with client_of(options) as client:
         answer = client.top(
-            options.model,
-            options.layer,
-            options.direction,
-            options.unit,
             texts,
+            options.unit,
+            options.model,
+            layer=options.layer,
+            direction=options.direction,
             tensor=options.tensor,
             top_k=options.top_k,
         )
     if options.json:
-        print_json(answer)
+        print_json(answer.raw)
         return 0
     for found in answer.top:
         print(f"{found.value:+.4f}  {found.text:12} text {found.input}, token {found.timestep}")
@@ -215,8 +216,8 @@ def _render(options: argparse.Namespace) -> int:
     path = check_writable(options.out)
     names = ("layer", "direction", "units", "target", "timestep", "timesteps", "language")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    with Client(options.url) as client:
-        picture = client.render(options.model, text_of(options), options.view, media_type, **chosen)
+    with client_of(options) as client:
+        picture = client.render(text_of(options), options.view, options.model, media_type=media_type, **chosen)
     path.write_bytes(picture)
     print(f"{path}: {len(picture)} bytes")
     return 0

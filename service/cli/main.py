@@ -10,15 +10,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import httpx
 
+from gatescope import ProblemError, UnexpectedAnswer, UnwritableRequest
 from models.errors import ModelError
 
-from ..client import ProblemError, UnexpectedAnswer, UnwritableRequest
 from ..errors import ServiceError
+from ..version import VERSION
 from .analyses import add_analyses
 from .arguments import Parser, UsageError
 from .asking import add_asking
@@ -135,7 +135,7 @@ def _unreachable(error: httpx.HTTPError | httpx.InvalidURL) -> str:
 
 def _parser(verb: str) -> _Overview:
     parser = _Overview(prog="gatescope", description="RNN and LSTM text models over HTTP, with every gate.")
-    parser.add_argument("--version", action="version", version=f"gatescope {version('gatescope')}")
+    parser.add_argument("--version", action="version", version=f"gatescope {VERSION}")
     parser.verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
     add_operating(parser.verbs)
     add_asking(parser.verbs)

@@ -9,19 +9,21 @@ import csv
 import io
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..client import Client, ProblemError
-from ..wire.schemas import Answer, Result
+from gatescope import Client, ProblemError, Result
+from gatescope.answers import Entity, Label
+from gatescope.exchange import Patience
+
 from .arguments import UsageError
+from .shared import client_of
 from .terminal import can_print, check_writable, decode, read_standard_input
 
 Row = dict[str, Any]
-_ATTEMPTS = 8  # of a batch that the server is too busy for
-_BUSY = (429, 503)
+_PATIENCE = Patience(attempts=8, seconds=80)  # for a batch that the server is too busy for
 
 
 def predict_file(options: argparse.Namespace, chosen: dict[str, Any]) -> int:
@@ -34,7 +36,7 @@ def predict_file(options: argparse.Namespace, chosen: dict[str, Any]) -> int:
         raise UsageError("--batch-size is 0: 1 or more is allowed")
     path = None if options.out is None else check_writable(options.out)
     refused = 0
-    with Client(options.url) as client, _output(path) as out:
+    with client_of(options, patience=_PATIENCE) as client, _output(path) as out:
         model = options.model or client.default_model()
         is_tagger = client.model(model).task == "token-classification"
         write = _csv_writer(out, rows, is_tagger) if as_csv else _json_writer(out)
@@ -121,32 +123,25 @@ def _batches(rows: list[Row], size: int) -> Iterator[list[Row]]:
 def _answers(client: Client, model: str, texts: list[str], chosen: dict[str, Any]) -> Iterable[Result | ProblemError]:
     """One for each text; after a refusal each text is sent alone, so that one bad row costs no other its answer."""
     try:
-        return _patiently(client, model, texts, chosen).results
+        return client.predict(texts, model, **chosen).results
     except ProblemError as error:
-        if error.problem.status == 404:
+        if error.status == 404:
             raise
         return [error] if len(texts) == 1 else [a for t in texts for a in _answers(client, model, [t], chosen)]
-
-
-def _patiently(client: Client, model: str, texts: list[str], chosen: dict[str, Any]) -> Answer:
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return client.predict(model, texts, **chosen)
-        except ProblemError as error:
-            if error.problem.status not in _BUSY:
-                raise
-            time.sleep(min((error.problem.retry_after_ms or 1000) / 1000, 10))
-    return client.predict(model, texts, **chosen)
 
 
 def _fields(answer: Result | ProblemError) -> Row:
     if isinstance(answer, ProblemError):
         return {"error": str(answer)}
     if answer.entities is not None:
-        return {"entities": [entity.model_dump() for entity in answer.entities]}
-    labels = answer.labels or []
+        return {"entities": [_spelled(entity) for entity in answer.entities]}
+    labels = answer.labels or ()
     best = {"label": labels[0].label, "score": labels[0].score} if labels else {}
-    return best | {"labels": [label.model_dump() for label in labels]}
+    return best | {"labels": [_spelled(label) for label in labels]}
+
+
+def _spelled(found: Entity | Label) -> Row:
+    return {name: value for name, value in asdict(found).items() if value is not None}
 
 
 def _json_writer(out: TextIO) -> Callable[[Row], None]:

@@ -3,8 +3,12 @@
 import argparse
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from ..settings import server_url
+from gatescope import Client
+from gatescope.clients import default_url
+from gatescope.exchange import IMPATIENT
+
 from .arguments import Parser
 from .terminal import read_text
 
@@ -12,7 +16,7 @@ from .terminal import read_text
 def ask(parser: Parser, model: bool = True) -> Parser:
     """Options of every verb that asks a server."""
     server = parser.add_argument_group("server")
-    default = server_url()
+    default = default_url()
     shown = default.replace("%", "%%")
     server.add_argument(
         "--url",
@@ -23,6 +27,11 @@ def ask(parser: Parser, model: bool = True) -> Parser:
         server.add_argument("--model", metavar="NAME", help="default: the server's default model; `list` names them")
     parser.add_argument("--json", action="store_true", help="print the answer as it came")
     return parser
+
+
+def client_of(options: argparse.Namespace, **settings: Any) -> Client:
+    """A client of the server that the options name, which gives up at the first refusal unless `patience` is given."""
+    return Client(options.url, **({"patience": IMPATIENT} | settings))
 
 
 def text_of(options: argparse.Namespace) -> str:

@@ -4,8 +4,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-
-from pydantic import BaseModel
+from typing import Any
 
 from .arguments import UsageError
 
@@ -85,10 +84,10 @@ def bar(value: float, width: int = 20) -> str:
     return (shades[-1] * full + part).ljust(width)
 
 
-def print_json(answer: BaseModel, exclude_none: bool = False) -> None:
-    """The answer as it came; characters that standard output lacks are JSON's own escapes."""
-    text = answer.model_dump_json(exclude_none=exclude_none, indent=1)
-    print(text if can_print(text) else json.dumps(json.loads(text), indent=1))
+def print_json(answer: Any) -> None:
+    """An answer's JSON; characters that standard output lacks are JSON's own escapes."""
+    text = json.dumps(answer, ensure_ascii=False, indent=1)
+    print(text if can_print(text) else json.dumps(answer, indent=1))
 
 
 def check_writable(path: Path) -> Path:

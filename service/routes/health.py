@@ -1,12 +1,12 @@
 """Liveness, readiness and version. These routes never touch a model."""
 
 import platform
-from importlib.metadata import version
 
 import torch
 from fastapi import APIRouter, Request, Response
 
 from ..state import state_of
+from ..version import VERSION
 from ..wire import schemas
 from ..wire.rendering import dumps
 
@@ -58,7 +58,7 @@ async def info(request: Request) -> schemas.Info:
     return schemas.Info.model_validate(
         {
             "name": "gatescope",
-            "version": version("gatescope"),
+            "version": VERSION,
             "device": str(state.device),
             "torch": torch.__version__,
             "python": platform.python_version(),

@@ -1,6 +1,5 @@
 """The Open Inference Protocol v2, as the clients of KServe and Triton speak it. Errors: `service.wire.problems`."""
 
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..engine.statistics import ModelStatistics, Tally
 from ..engine.terms import Terms
 from ..errors import InvalidRequest, UnknownModel
 from ..state import State, state_of
+from ..version import VERSION
 from ..wire import open_inference as wire
 from ..wire import rendering
 from ..wire.rendering import JSON, Style, dumps
@@ -28,7 +28,7 @@ _EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", 
 
 @router.get("")
 async def server() -> dict[str, Any]:
-    return {"name": "gatescope", "version": version("gatescope"), "extensions": list(_EXTENSIONS)}
+    return {"name": "gatescope", "version": VERSION, "extensions": list(_EXTENSIONS)}
 
 
 @router.get("/health/live")

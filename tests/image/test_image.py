@@ -126,7 +126,7 @@ def test_it_is_small_labelled_and_says_what_is_in_it(running: tuple[str, httpx.C
     assert labels["org.opencontainers.image.title"] == "gatescope"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     bill = json.loads(docker("exec", name, "cat", "/opt/sbom.json"))
-    assert {"torch", "fastapi", "gatescope"} <= {c["name"] for c in bill["components"]}
+    assert {"torch", "fastapi", "gatescope-server"} <= {c["name"] for c in bill["components"]}
     assert list(json.loads(inspect(IMAGE, "json .Config.ExposedPorts"))) == ["8000/tcp"]
 
 

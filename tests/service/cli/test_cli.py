@@ -15,11 +15,11 @@ import httpx
 import numpy as np
 import pytest
 
+from gatescope import Client
+from gatescope.clients import default_url
 from models.runtime.cpu.kernel import choose
 from service.cli import changing
 from service.cli.main import main
-from service.client import Client
-from service.settings import server_url
 
 
 def test_list_shows_every_model_and_marks_the_default(server: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_without_a_model_the_default_one_answers(printed: Printed, server: httpx
     answer = json.loads(printed("predict", "--json", "a b"))
     assert answer["model"]["name"] == default
     with Client(str(server.base_url)) as client:
-        assert client.inspect(None, "a b").model.name == default
+        assert client.inspect("a b").model.name == default
 
 
 def test_compare_of_two_texts_shows_the_distance_at_each_common_token(printed: Printed, server: httpx.Client) -> None:
@@ -183,7 +183,7 @@ def test_top_k_and_json_and_version(printed: Printed, capsys: pytest.CaptureFixt
             )
         )
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"gatescope {version('gatescope')}\n"
+    assert capsys.readouterr().out == f"gatescope {version('gatescope-server')}\n"
 
 
 def test_help_groups_the_verbs_and_each_ends_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,7 +324,7 @@ def other_server() -> Iterator[str]:
     ],
 )
 def test_the_server_is_looked_for_where_the_settings_say(environment: dict[str, str], url: str) -> None:
-    assert server_url(environment) == url
+    assert default_url(environment) == url
 
 
 def test_the_verbs_ask_the_server_of_the_environment(

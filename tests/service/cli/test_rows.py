@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -136,21 +137,17 @@ def test_a_wrong_option_is_named_before_the_work(
 
 
 def test_a_busy_server_is_asked_again(predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from service.cli import rows
-    from service.client import Client, ProblemError
-    from service.wire.schemas import Problem
-
-    problem = Problem(type="t", title="t", status=429, detail="busy", error="busy", error_type="e", retry_after_ms=20)
+    problem = {"title": "t", "detail": "busy", "error_type": "overloaded", "retry_after_ms": 20}
     waited: list[float] = []
-    answered, calls = Client.predict, iter([True, True, False])
+    answered, calls = httpx.Client.request, iter([True, True, False])
 
-    def busy_twice(*arguments: object, **options: object) -> object:
-        if next(calls, False):
-            raise ProblemError(problem)
-        return answered(*arguments, **options)  # type: ignore[arg-type]
+    def busy_twice(client: httpx.Client, method: str, url: httpx.URL, **options: Any) -> httpx.Response:
+        if url.path.endswith("/predict") and next(calls, False):
+            return httpx.Response(429, json=problem, request=httpx.Request(method, url))
+        return answered(client, method, url, **options)
 
-    monkeypatch.setattr(Client, "predict", busy_twice)
-    monkeypatch.setattr(rows.time, "sleep", waited.append)
+    monkeypatch.setattr(httpx.Client, "request", busy_twice)
+    monkeypatch.setattr("gatescope.clients.time.sleep", waited.append)
     file = write(tmp_path / "a.txt", TEXTS)
     assert predict("--file", str(file))[0] == 0
     assert waited == [0.02, 0.02]
