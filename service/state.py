@@ -78,6 +78,7 @@ class State:
             vocabulary_size=len(predictor.vocabulary),
             parameters=checkpoint.parameters,
             labels=list(checkpoint.labels),
+            label_names=m.label_names,
             tags=list(checkpoint.tags) if m.task == "token-classification" else None,
             max_tokens=m.max_tokens,
             max_characters=m.max_characters,

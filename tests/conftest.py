@@ -38,6 +38,7 @@ SENTENCES = {
     "en": ["The service was good", "John Smith from Google doesn't live in London .", "a b c d e f g", "It 's not bad"],
 }
 LABELS = {"text-classification": ("negative", "neutral", "positive"), "token-classification": ("LOC", "PER")}
+LABEL_NAMES = {"negative": "差评", "positive": "好评"}  # of the Chinese classifiers; neutral has none
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def make_checkpoint(name: str, tiny: Tiny) -> Checkpoint:
         training_data="none",
         metrics={"accuracy": 0.5},
         sha256={},
+        label_names=LABEL_NAMES if (tiny.language, tiny.task) == ("zh", "text-classification") else {},
         temperature=1.3 if tiny.task == "text-classification" else 1.0,
     )
     labels = LABELS[tiny.task]

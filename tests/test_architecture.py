@@ -33,7 +33,19 @@ def module(path: Path) -> str:
 
 MODEL_ROOMS = ("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference")
 SERVICE_ROOMS = (
-    *("version", "errors", "settings", "leaving", "telemetry", "wire", "pictures", "engine", "registry", "state", "routes"),
+    *(
+        "version",
+        "errors",
+        "settings",
+        "leaving",
+        "telemetry",
+        "wire",
+        "pictures",
+        "engine",
+        "registry",
+        "state",
+        "routes",
+    ),
     *("layers", "app", "cli", "__main__"),
 )
 SIBLINGS = {
@@ -87,9 +99,7 @@ def test_the_framework_stays_at_the_edge(path: Path) -> None:
         assert not {name for name in imports(path) if name.split(".")[0] in ("fastapi", "starlette")}
 
 
-@pytest.mark.parametrize(
-    "name", ["wire.schemas", "engine.batcher", "engine.pace", "engine.engine", "cli.probe"]
-)
+@pytest.mark.parametrize("name", ["wire.schemas", "engine.batcher", "engine.pace", "engine.engine", "cli.probe"])
 def test_what_a_client_or_the_engine_needs_knows_no_torch(name: str) -> None:
     path = ROOT / "service" / f"{name.replace('.', '/')}.py"
     assert not {n for n in imports(path) if n.split(".")[0] in ("torch", "models", "numpy")}

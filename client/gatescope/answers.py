@@ -327,6 +327,7 @@ class ModelInfo:
     temperature: float
     default_attribution: str
     default: bool
+    label_names: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
     raw: Any = field(default=None, repr=False, compare=False)
 

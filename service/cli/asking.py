@@ -1,6 +1,7 @@
 """`gatescope list`, `predict` and `inspect`."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -117,16 +118,17 @@ def _predict(options: argparse.Namespace) -> int:
         raise UsageError("--out is for the results of --file: leave it out, or give --file instead of a text")
     with client_of(options) as client:
         answer = client.predict(text_of(options), options.model, **chosen)
+        names = {} if options.json else client.model(answer.model.name).label_names
     if options.json:
         print_json(answer.raw)
         return 0
-    _print_prediction(answer.results[0])
+    _print_prediction(answer.results[0], names)
     return 0
 
 
-def _print_prediction(result: Result) -> None:
+def _print_prediction(result: Result, names: Mapping[str, str]) -> None:
     for label in result.labels or ():
-        print(f"{label.score:.4f}  {label.label}")
+        print(f"{label.score:.4f}  {label.label}  {names.get(label.label, '')}".rstrip())
     for entity in result.entities or ():
         print(f"{entity.score:.4f}  {entity.label:5} {entity.text}  [{entity.start}:{entity.end}]")
     if result.entities == ():

@@ -224,6 +224,9 @@ class ModelOut(BaseModel):
     vocabulary_size: int = Field(description="known tokens")
     parameters: int = Field(description="numbers in the weights")
     labels: list[str] = Field(description="what predict answers with: classes, or kinds of entity")
+    label_names: dict[str, str] = Field(
+        description="what labels are called in the model's language, where they have names"
+    )
     tags: list[str] | None = Field(None, description="NER: the output layer's, in order")
     max_tokens: int = Field(description="of one text")
     max_characters: int = Field(description="of one text")

@@ -1,13 +1,8 @@
 """The command line as a person uses it: what it prints, and one sentence where something is wrong."""
 
-import contextlib
-import http.server
 import json
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,8 +11,6 @@ import numpy as np
 import pytest
 
 from gatescope import Client
-from gatescope.clients import default_url
-from models.runtime.cpu.kernel import choose
 from service.cli import changing
 from service.cli.main import main
 
@@ -39,6 +32,13 @@ def test_predict_prints_labels_and_entities(server: httpx.Client, capsys: pytest
 
 
 Printed = Callable[..., str]
+
+
+def test_a_label_is_printed_with_its_name_in_the_models_language(printed: "Printed", server: httpx.Client) -> None:
+    lines = [line.split()[1:] for line in printed("predict", "--model", "tiny-zh-lstm", "我想吃汉堡").splitlines()]
+    assert sorted(lines) == [["negative", "差评"], ["neutral"], ["positive", "好评"]]
+    assert server.get("/v1/models/tiny-zh-lstm").json()["label_names"] == {"negative": "差评", "positive": "好评"}
+    assert server.get("/v1/models/tiny-zh-ner-lstm").json()["label_names"] == {}
 
 
 @pytest.fixture
@@ -210,220 +210,3 @@ def test_help_shows_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
     assert "{set,add,scale,zero}" in text
     assert "(default: forget_gate)" in text
     assert "(default: 0)" in text
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["predict", "--model", "nobody", "x"], "nobody"),
-        (["predict", "--model", "a?b #c", "x"], "a?b #c"),
-        (["predict", "--model", "tiny-zh-lstm", " "], "no token"),
-        (["inspect", "--model", "tiny-zh-rnn", "x", "--tensors", "forget_gate"], "hidden_state"),
-        (["inspect", "--model", "tiny-zh-lstm", "x", "--units", "999"], "999"),
-        (["attribute", "--model", "tiny-zh-rnn", "--method", "cell_additive", "x"], "RNN"),
-    ],
-)
-def test_a_refusal_of_the_server_is_one_sentence_and_status_1(
-    server: httpx.Client, capsys: pytest.CaptureFixture[str], words: list[str], says: str
-) -> None:
-    assert main([*words, "--url", str(server.base_url)]) == 1
-    captured = capsys.readouterr()
-    assert says in captured.err
-    assert len(captured.err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        ([], "VERB"),
-        (["prdict", "x"], "did you mean predict?"),
-        (["predict"], "a text or --file"),
-        (["predict", "--frobnicate", "x"], "no option --frobnicate"),
-        (["predict", "one", "two"], "2 texts"),
-        (["predict", "--top-k", "many", "x"], "'many'"),
-        (["inspect", "--units", "0", "1"], "the text is missing"),
-        (["inspect", "--units", "zero", "--", "x"], "'zero'"),
-        (["inspect", "--tensors", "forget_gate", "foo", "--", "x"], "'foo'"),
-        (["inspect", "--timesteps", "3", "x"], "START:STOP"),
-        (["compare", "--models", "one", "x"], "the text is missing"),
-        (["compare", "one text"], "--models"),
-        (["intervene", "--op", "melt", "x"], "melt"),
-        (["intervene", "--sweep", "units", "--units", "3", "--op", "zero", "x"], "leave that one out"),
-        (["intervene", "--interventions", "{", "x"], "JSON list"),
-        (["intervene", "--interventions", '[{"value": 1e999}]', "--model", "m", "x"], "cannot be written as JSON"),
-        (["intervene", "--interventions", '["\\ud800"]', "--model", "m", "x"], "cannot be written as JSON"),
-        (["intervene", "--value", "nan", "x"], "'nan'"),
-        (["render", "--out", "picture.gif", "x"], ".png or .svg"),
-        (["render", "--out", "no/such/folder/a.png", "x"], "no folder"),
-        (["render", "--out", "/", "x"], "ends in"),
-        (["inspect", "--out", "/proc/a.npz", "x"], "/proc"),
-        (["predict", "--file", "no-such-file.txt"], "No such file"),
-        (["predict", "\udcff"], "argument 2 is not text"),
-        (["serve", "now"], "unrecognized arguments: now"),
-    ],
-)
-def test_a_mistake_is_one_sentence_and_status_2(
-    capsys: pytest.CaptureFixture[str], words: list[str], says: str
-) -> None:
-    """None of them asks the server: there is none."""
-    assert main(words) == 2
-    captured = capsys.readouterr()
-    assert says in captured.err
-    assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1
-
-
-def test_no_server_and_another_server_say_different_things(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "--url", "http://127.0.0.1:9"]) == 2
-    dead = capsys.readouterr().err
-    assert "no server answers" in dead
-    assert "gatescope serve" in dead
-    with other_server() as url:
-        for words in (["list"], ["predict", "--model", "m", "x"], ["inspect", "x"]):
-            assert main([*words, "--url", url]) == 2
-            foreign = capsys.readouterr().err
-            assert "not a gatescope server" in foreign
-            assert len(foreign.splitlines()) == 1
-    assert main(["list", "--url", "nonsense"]) == 2
-    assert "http://HOST:PORT" in capsys.readouterr().err
-
-
-@contextlib.contextmanager
-def other_server() -> Iterator[str]:
-    """Answers everything with JSON that is no answer of ours."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(b'{"hello": "world"}')
-
-        def do_POST(self) -> None:
-            self.send_error(501)
-
-        def log_message(self, *arguments: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
-        thread = threading.Thread(target=served.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{served.server_address[1]}"
-        served.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("environment", "url"),
-    [
-        ({}, "http://127.0.0.1:8000"),
-        ({"GATESCOPE_PORT": "9000"}, "http://127.0.0.1:9000"),
-        ({"gatescope_port": "9000"}, "http://127.0.0.1:9000"),
-        ({"GATESCOPE_HOST": "0.0.0.0", "GATESCOPE_PORT": "1"}, "http://127.0.0.1:1"),
-        ({"GATESCOPE_HOST": "::"}, "http://[::1]:8000"),
-        ({"GATESCOPE_HOST": "example.org"}, "http://example.org:8000"),
-        ({"GATESCOPE_URL": "https://example.org/a", "GATESCOPE_PORT": "1"}, "https://example.org/a"),
-    ],
-)
-def test_the_server_is_looked_for_where_the_settings_say(environment: dict[str, str], url: str) -> None:
-    assert default_url(environment) == url
-
-
-def test_the_verbs_ask_the_server_of_the_environment(
-    server: httpx.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("GATESCOPE_PORT", str(server.base_url.port))
-    assert main(["list"]) == 0
-    monkeypatch.setenv("GATESCOPE_URL", "http://127.0.0.1:9")
-    assert main(["list"]) == 2
-    assert "127.0.0.1:9" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("name", "value"), [("PORT", "many"), ("DEVICE", "tpu"), ("MAX_BODY_BYTES", "0")])
-def test_a_wrong_setting_is_one_sentence_that_names_it(name: str, value: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "serve"], env={f"GATESCOPE_{name}": value}, capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert f"GATESCOPE_{name}" in done.stderr
-    assert value in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_train_and_evaluate_make_a_model_that_is_served(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], serve: object
-) -> None:
-    good, bad = ("great fine lovely", "poor awful dull")
-    rows = [
-        {"text": f"{w} film {i % 7}", "label": label}
-        for i in range(40)
-        for label, words in (("positive", good), ("negative", bad))
-        for w in words.split()
-    ]
-    data = tmp_path / "rows.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    arguments = [
-        "train",
-        "--name",
-        "mine",
-        "--task",
-        "text-classification",
-        "--language",
-        "en",
-        "--units",
-        "8",
-        "--token-dimension",
-        "8",
-        "--epochs",
-        "4",
-        "--learning-rate",
-        "0.02",
-        "--batch-size",
-        "16",
-        "--average",
-        "0.9",
-        "--unknown-rate",
-        "0",
-        "--train",
-        str(data),
-        "--dev",
-        str(data),
-        "--out",
-        str(tmp_path / "weights"),
-        "--state-dir",
-        str(tmp_path / "runs"),
-        "--device",
-        "cpu",
-    ]
-    assert main(arguments) == 0
-    assert main(["evaluate", str(tmp_path / "weights/mine"), str(data), "--json"]) == 0
-    out = capsys.readouterr().out
-    assert json.loads(out[out.index("{") :])["metrics"]["accuracy"] == 1
-    folder = tmp_path / "weights/mine"
-    assert {"card.md", "training.png", "evaluation.json", "manifest.json"} <= {p.name for p in folder.iterdir()}
-    card, stored = ((folder / name).read_text("utf-8") for name in ("card.md", "evaluation.json"))
-    assert str(tmp_path) not in card
-    rounded = json.loads(stored)["bfloat16"]
-    assert (rounded is None) == (choose("auto") is None)
-    if rounded:
-        assert f"| accuracy | 1.0000 | {rounded['accuracy']:.4f} (" in card
-        assert f"| texts answered otherwise |  | {rounded['texts_answered_otherwise']} |" in card
-    assert main(arguments) == 2  # an older model is never replaced unasked
-    assert "--replace" in capsys.readouterr().err
-    with serve(weights_dir=tmp_path / "weights") as client:  # type: ignore[operator]
-        answer = client.post("/v1/models/mine/predict", json={"inputs": "A LOVELY film"}).json()
-        assert answer["results"][0]["labels"][0]["label"] == "positive"
-
-
-def test_a_bad_row_is_an_error_with_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = tmp_path / "rows.jsonl"
-    data.write_text('{"text": "a", "label": "x"}\n{"text": "b"}\n', "utf-8")
-    arguments = ["train", "--name", "m", "--task", "text-classification", "--language", "en", "--train", str(data)]
-    assert main([*arguments, "--dev", str(data), "--out", str(tmp_path)]) == 2
-    assert "rows.jsonl:2:" in capsys.readouterr().err
-
-
-def test_an_unknown_choice_of_a_recipe_names_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = tmp_path / "r.toml"
-    recipe.write_text('task = "text-classification"\nlanguage = "en"\nunit = 3\n', "utf-8")
-    arguments = ["train", "--recipe", str(recipe), "--name", "m", "--train", str(recipe), "--dev", str(recipe)]
-    assert main(arguments) == 2
-    assert "unit" in capsys.readouterr().err

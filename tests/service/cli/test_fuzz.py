@@ -29,6 +29,8 @@ VERBS = [
     "train",
     "evaluate",
     "faithfulness",
+    "robustness",
+    "pretrain",
     "",
     "--help",
     "--version",
