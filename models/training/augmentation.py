@@ -4,6 +4,7 @@ Every change keeps the label of the text, and moves its entities with their char
 of them. What the reading folds anyway (curly quotes, full-width forms) needs no augmentation.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -79,11 +80,25 @@ class Augmenter:
         self.noise, self.blank = noise, " " if language == "en" else ""
 
     def rows(self, rows: Sequence[Row], random: np.random.Generator) -> list[Row]:
-        """Each row's version of this epoch; with `lines`, tagged rows that share a text with their neighbours."""
-        out = [self.row(row, random) for row in rows]
+        """Each row's version of this epoch; with `follows` and `lines`, tagged rows that share a text with others."""
+        out = self._following([self.row(row, random) for row in rows], random)
         if not self.noise.lines:
             return out
         return [self._with_lines(row, out[int(random.integers(len(out)))], random) for row in out]
+
+    def _following(self, rows: list[Row], random: np.random.Generator) -> list[Row]:
+        """The rows, a share of them each as one text with the one to four rows that follow it in the file."""
+        if not self.noise.follows:
+            return rows
+        out: list[Row] = []
+        remaining = iter(rows)
+        for row in remaining:
+            if isinstance(row, TaggedText) and random.random() < self.noise.follows:
+                for following in itertools.islice(remaining, int(random.integers(1, 5))):
+                    assert isinstance(following, TaggedText)
+                    row = _joined(row, following, self.blank)
+            out.append(row)
+        return out
 
     def row(self, row: Row, random: np.random.Generator) -> Row:
         noise, draw = self.noise, random.random

@@ -36,6 +36,7 @@ class Noise(BaseModel):
     ends: Rate = Field(0.0, description="another end than the final full stop: !!!!, an emoji, nothing")
     capitals: Rate = Field(0.0, description="lower-cased corpora: the first word, I, and tagged names with capitals")
     nothing: Rate = Field(0.0, description="classifiers: texts of symbols and of unknown words, which have no label")
+    follows: Rate = Field(0.0, description="tagged texts: read as one text with the one to four that follow")
     lines: Rate = Field(
         0.0, description="tagged texts: two joined by a line break or an empty line, or a list of names"
     )
