@@ -2,7 +2,8 @@ r"""A language model whose tables and recurrences other models start from: the n
 the previous word from what comes after.
 
 The forward states h_t predict the form of token t+1, the reverse states that of t-1, each by a softmax over the true
-form and `negatives` sampled ones, whose logits are corrected by the log of how often a form is sampled.
+form and `negatives` sampled ones, whose logits are corrected by the log of how often a form is sampled. Where bigrams
+(t-1, t) are read, the reverse h_t has seen t-1 and predicts t-2.
 
 Source: Dai & Le 2015 (starting from a language model); Jean et al. 2015 (sampled softmax).
 """
@@ -32,7 +33,7 @@ from .batches import Batch, Example, hide_ids, shuffled
 from .corpora import LabelledText
 from .data import choose_features, read_texts
 from .recipe import Recipe
-from .starting import START, write_start
+from .starting import START, fill_table, write_start
 from .state import load_state, read_notes, save_state
 from .train import Progress, quiet
 
@@ -58,6 +59,7 @@ class LanguageModel(nn.Module):
         self.outputs = nn.ParameterList(torch.zeros(forms, recipe.units) for _ in recipe.directions)
         self.biases = nn.ParameterList(torch.zeros(forms) for _ in recipe.directions)
         self.rounded = recipe.bfloat16
+        self.reverse_reach = 2 if any(feature.kind == "bigram" for feature in features) else 1
         self.embedding.reset()
         self.encoder.reset()
         for vectors in self.outputs:
@@ -72,11 +74,13 @@ class LanguageModel(nn.Module):
         with torch.autocast(forms.device.type, torch.bfloat16, enabled=self.rounded):
             run = self.encoder(self.dropout(self.embedding(batch.ids)), batch.lengths)
         total, predicted = torch.zeros((), device=forms.device), 0
-        inside = torch.arange(1, forms.shape[1], device=forms.device) < batch.lengths[:, None]
+        steps = torch.arange(forms.shape[1], device=forms.device)
         for direction, states in enumerate(run.hidden_states[0]):
-            ahead = (states[:, :-1], forms[:, 1:]) if direction == 0 else (states[:, 1:], forms[:, :-1])
-            known = inside & (ahead[1] > UNKNOWN)
-            h, target = ahead[0].float()[known], ahead[1][known]
+            reach = self.reverse_reach if direction else 1
+            earlier, later = slice(None, -reach), slice(reach, None)
+            reading, predicting = (later, earlier) if direction else (earlier, later)
+            known = (steps[later] < batch.lengths[:, None]) & (forms[:, predicting] > UNKNOWN)
+            h, target = states[:, reading].float()[known], forms[:, predicting][known]
             vectors, bias = self.outputs[direction], self.biases[direction] - log_expected
             right = (h * vectors[target]).sum(1) + bias[target]
             wrong = (h @ vectors[sampled].T + bias[sampled]).masked_fill(sampled == target[:, None], float("-inf"))
@@ -88,12 +92,16 @@ class LanguageModel(nn.Module):
 class _Run:
     """A language model under way: what it reads, its optimiser, and how far it is."""
 
-    def __init__(self, recipe: Pretraining, files: Sequence[Path], device: torch.device) -> None:
+    def __init__(
+        self, recipe: Pretraining, files: Sequence[Path], device: torch.device, vectors: tuple[Path, Path] | None
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
         self.rows = [row for path in files for row in _texts(recipe, path)]
         self.features = choose_features(recipe, [row.text for row in self.rows])
         self.model = LanguageModel(recipe, self.features).to(device)
+        if vectors:
+            fill_table(self.model.embedding, self.features[0], *vectors)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -156,14 +164,20 @@ _NO_TARGET = np.array(0)
 
 
 def pretrain(
-    recipe: Pretraining, files: Sequence[Path], folder: Path, device: torch.device, progress: Progress[Any] = quiet
+    recipe: Pretraining,
+    files: Sequence[Path],
+    folder: Path,
+    device: torch.device,
+    vectors: tuple[Path, Path] | None = None,
+    progress: Progress[Any] = quiet,
 ) -> Path:
     """Read the texts of labelled files and write what `Trainer.start` reads to `folder`.
 
+    vectors: static vectors that the token table begins from, and their forms, see `static_vectors`.
     A killed run goes on from the state file in `folder`.
     Raises: BadRow, TrainingError where the state belongs to another recipe or other texts.
     """
-    run, state = _Run(recipe, files, device), folder / "state.safetensors"
+    run, state = _Run(recipe, files, device, vectors), folder / "state.safetensors"
     if state.exists():
         found = read_notes(state)
         if any(found.get(key) != run.notes[key] for key in ("recipe", "texts")):

@@ -1,18 +1,23 @@
-"""The file from which a model starts: a language model's tables and recurrences, and the forms whose rows they are."""
+"""What a model starts from: static vectors of forms, or a language model's tables and recurrences in a file."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..checkpoint.checkpoint import to_key
 from ..errors import TrainingError
+from ..network.embedding import Embedding
 from ..network.network import Network
 from ..text.features import Feature
+from .data import static_vectors
+
+log = logging.getLogger(__name__)
 
 START = "start.safetensors"
 
@@ -58,3 +63,18 @@ def start_from(path: Path, network: Network) -> int:
         parameter[own] = tensors[key].to(parameter.device)[others]
         covered += len(rows)
     return covered
+
+
+@torch.no_grad()
+def fill_table(embedding: Embedding, feature: Feature, vectors: Path, forms: Path) -> tuple[Tensor, Tensor]:
+    """Fill the token table's rows that static vectors cover, scaled to a standard deviation of 0.1.
+
+    Returns: which rows, int64 [n], and what they hold, float32 [n, dimension].
+    Raises:  TrainingError, see `static_vectors`.
+    """
+    table = embedding.tables["token"]
+    found, values = static_vectors(vectors, forms, feature)
+    rows = torch.from_numpy(found).to(table.device)
+    table[rows] = (values * (0.1 / values.std().clamp(min=1e-9))).to(table.device)
+    log.info("static vectors cover %d of %d forms", len(rows), feature.rows)
+    return rows, table[rows].clone()

@@ -23,11 +23,11 @@ from ..runtime.runner import TorchRunner
 from ..text.features import Feature
 from . import resuming
 from .batches import Batch, hide_ids, shuffled
-from .data import Corpus, static_vectors
+from .data import Corpus
 from .metrics import summary
 from .predicted import Predicted, predict_examples
 from .recipe import Recipe
-from .starting import start_from
+from .starting import fill_table, start_from
 from .state import load_state, read_notes, save_state
 
 log = logging.getLogger(__name__)
@@ -84,15 +84,10 @@ class Trainer:
 
     def use_vectors(self, vectors: Path, forms: Path) -> None:
         """Start the token table from static vectors."""
-        rows, values = static_vectors(vectors, forms, self.corpus.features[0])
-        with torch.no_grad():
-            table = self.network.embedding.tables["token"]
-            table[rows] = (values * (0.1 / values.std().clamp(min=1e-9))).to(self.device)
-            self.average["embedding.tables.token"] = table.detach().clone()
+        rows, values = fill_table(self.network.embedding, self.corpus.features[0], vectors, forms)
+        self.average["embedding.tables.token"] = self.network.embedding.tables["token"].detach().clone()
         if self.recipe.freeze_vectors:
-            where = torch.from_numpy(rows).to(self.device)
-            self.frozen = where, table.detach()[where].clone()
-        log.info("static vectors cover %d of %d forms", len(rows), self.corpus.features[0].rows)
+            self.frozen = rows, values
 
     def start(self, path: Path) -> None:
         """Begin from a language model that `pretraining.pretrain` wrote."""

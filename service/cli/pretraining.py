@@ -21,6 +21,13 @@ def add_pretrain(commands: Any) -> None:
     )
     parser.add_argument("--recipe", type=Path, required=True, metavar="TOML")
     parser.add_argument("--texts", type=Path, nargs="+", required=True, metavar="FILE", help=".jsonl or two columns")
+    parser.add_argument(
+        "--vectors",
+        type=Path,
+        nargs=2,
+        metavar=("NPY", "FORMS"),
+        help="static vectors to begin from: [row, dimension], and one form a line",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a killed run goes on from here")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.set_defaults(run=_pretrain)
@@ -29,5 +36,6 @@ def add_pretrain(commands: Any) -> None:
 def _pretrain(options: argparse.Namespace) -> int:
     show_notes()
     recipe = read_recipe_as(Pretraining, options.recipe, {})
-    print(pretrain(recipe, options.texts, options.out, device(options.device), progress()))
+    vectors = tuple(options.vectors) if options.vectors else None
+    print(pretrain(recipe, options.texts, options.out, device(options.device), vectors, progress()))
     return 0

@@ -1,11 +1,14 @@
 """A language model learns its texts, goes on after a kill, and what starts from it has its rows."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from models.errors import TrainingError
@@ -54,25 +57,45 @@ def test_it_learns_which_word_follows(texts: Path, tmp_path: Path, caplog: pytes
     assert losses[-1] < losses[0] - 0.5
 
 
-def test_the_sampled_loss_with_every_form_once_is_the_full_one(texts: Path, tmp_path: Path) -> None:
-    """With each form sampled once and expected once, the sampled softmax is the softmax."""
+@pytest.mark.parametrize("reads_bigrams", [False, True])
+def test_the_sampled_loss_with_every_form_once_is_the_full_one(
+    reads_bigrams: bool, texts: Path, tmp_path: Path
+) -> None:
+    """With each form sampled once and expected once, the sampled softmax is the softmax.
+
+    A bigram tells the reverse states the token before, so that they predict the one before that.
+    """
     from models.training.batches import collate
     from models.training.data import choose_features, encode_rows, read_rows
 
     rows = read_rows("token-classification", "en", texts)[:3]
-    features = choose_features(READ, [row.text for row in rows])
-    model = LanguageModel(READ, features).eval()
+    recipe = READ.model_copy(update={"bigram_dimension": 4 if reads_bigrams else 0})
+    features = choose_features(recipe, [row.text for row in rows])
+    model = LanguageModel(recipe, features).eval()
     batch = collate(encode_rows(rows, "mixed", features, (), None))
     forms, every = batch.ids["token"][:, :, 0], torch.arange(features[0].rows)
     found = model.loss(batch, forms, every, torch.zeros(len(every)))
     run = model.encoder(model.embedding(batch.ids), batch.lengths)
     want = []
     for b, n in enumerate(batch.lengths.tolist()):
-        for t in range(n - 1):
-            for d, (here, there) in enumerate(((t, t + 1), (t + 1, t))):
+        reach = 2 if reads_bigrams else 1
+        for d, pairs in enumerate(([(t, t + 1) for t in range(n - 1)], [(t + reach, t) for t in range(n - reach)])):
+            for here, there in pairs:
                 logits = model.outputs[d] @ run.hidden_states[0][d][b, here] + model.biases[d]
                 want.append(-torch.log_softmax(logits, 0)[forms[b, there]])
     assert float(found.detach()) == pytest.approx(float(torch.stack(want).mean().detach()), rel=1e-4)
+
+
+def test_it_begins_from_static_vectors(texts: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8))
+    (tmp_path / "forms.txt").write_text("red\nabsent")
+    still = READ.model_copy(update={"epochs": 1, "learning_rate": 1e-12})
+    path = pretrain(still, [texts], tmp_path / "lm", CPU, (tmp_path / "v.npy", tmp_path / "forms.txt"))
+    with safe_open(path, "pt") as file:
+        forms = json.loads(file.metadata()["forms"])["token"].split("\n")
+    row = load_file(path)["embedding.token"][forms.index("red")].numpy()
+    vector = np.linspace(-1, 1, 16)[:8]
+    np.testing.assert_allclose(row, 0.1 * vector / vector.std(ddof=1), rtol=1e-4)
 
 
 class Killed(Exception):
@@ -92,7 +115,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(texts: Path, tmp_path: Path) -
         return items
 
     with pytest.raises(Killed):
-        pretrain(recipe, [texts], tmp_path / "killed", CPU, kill_in_the_second_epoch)
+        pretrain(recipe, [texts], tmp_path / "killed", CPU, progress=kill_in_the_second_epoch)
     pretrain(recipe, [texts], tmp_path / "killed", CPU)
     whole, resumed = (load_file(tmp_path / name / START) for name in ("whole", "killed"))
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
