@@ -1,8 +1,11 @@
-"""Whether a model is as often right as its scores say, and the temperature of a classifier (Guo et al. 2017).
+"""Whether a model is as often right as its scores say, and the temperature that makes it so (Guo et al. 2017).
 
-A score is that of a classifier's best label, or the probability of an entity that a tagger found.
+A score is that of a classifier's best label, or the probability of an entity that a tagger found. A classifier's
+temperature stands in its manifest; a tagger's divides the weights of its head and its CRF, so that emissions stay
+linear in the states and the best paths stay what they are.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..network.crf import FORBIDDEN, LinearChain
+from ..network.network import Tagger
 from ..network.spans import bio_tags, to_spans
-from .predicted import Predicted
+from ..runtime.runner import Runner
+from .batches import Example
+from .predicted import Predicted, batches_of_outputs
 
 BINS = 15
 
@@ -49,9 +56,42 @@ def temperature(predicted: Predicted) -> float:
     """The one number that divides a classifier's logits so that its loss is least."""
     assert predicted.logits is not None
     logits, targets = torch.tensor(predicted.logits, dtype=torch.float64), torch.tensor(np.array(predicted.targets))
-    grid = np.exp(np.linspace(np.log(0.25), np.log(6.0), 400))
+    grid = _grid(400)
     losses = [float(nn.functional.cross_entropy(logits / t, targets)) for t in grid]
-    return round(float(grid[int(np.argmin(losses))]), 3)
+    return round(grid[int(np.argmin(losses))], 3)
+
+
+def _grid(points: int) -> list[float]:
+    """Temperatures from 0.25 to 6."""
+    grid: list[float] = np.geomspace(0.25, 6.0, points).tolist()
+    return grid
+
+
+@torch.no_grad()
+def tagger_temperature(runner: Runner, network: Tagger, examples: Sequence[Example]) -> float:
+    """The one number that divides a tagger's emissions and transitions so that -log P of the right tags is least."""
+    grid = _grid(80)
+    chains, losses = [_divided(network.crf, t) for t in grid], np.zeros(len(grid))
+    for _, batch, emissions in batches_of_outputs(runner, examples):
+        for i, (t, crf) in enumerate(zip(grid, chains, strict=True)):
+            losses[i] += float(crf.loss(emissions / t, batch.targets, batch.lengths))
+    return round(grid[int(np.argmin(losses))], 3)
+
+
+@torch.no_grad()
+def divide_scores(network: Tagger, temperature: float) -> None:
+    """Divide a tagger's emissions and transitions, but for the forbidden ones."""
+    for scores in network.head.parameters():
+        scores.div_(temperature)
+    network.crf.load_state_dict(_divided(network.crf, temperature).state_dict())
+
+
+@torch.no_grad()
+def _divided(crf: LinearChain, temperature: float) -> LinearChain:
+    divided = copy.deepcopy(crf)
+    for scores in divided.parameters():
+        scores.copy_(torch.where(scores <= FORBIDDEN, scores, scores / temperature))
+    return divided
 
 
 def log_probabilities(predicted: Predicted, temperature: float) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from ..runtime.runner import TorchRunner
 from ..text.features import Feature
 from . import resuming
 from .batches import Batch, hide_ids, shuffled
+from .calibration import divide_scores, tagger_temperature
 from .data import Corpus
 from .metrics import summary
 from .predicted import Predicted, predict_examples
@@ -112,10 +113,11 @@ class Trainer:
             log.info("epoch %d: loss %.4f, dev %.4f", epoch + 1, loss, dev)
             self._save()
         self.network.load_state_dict(self.best)
+        self.network.eval()
         if isinstance(self.network, Tagger):
             with torch.no_grad():
                 self.network.head.bias[0] += self.recipe.outside_bias
-        self.network.eval()
+            divide_scores(self.network, tagger_temperature(self.runner, self.network, self.corpus.dev))
         return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 
     def _is_over(self) -> bool:

@@ -11,10 +11,12 @@ import torch
 
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import RecipeError, TrainingError
-from models.training.calibration import temperature
+from models.network.crf import FORBIDDEN
+from models.network.network import Tagger
+from models.training.calibration import divide_scores, tagger_temperature, temperature
 from models.training.data import prepare, static_vectors
 from models.training.metrics import accuracy, by_length, differing, f1, macro_f1
-from models.training.predicted import Predicted
+from models.training.predicted import Predicted, batches_of_outputs, predict_examples
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe, read_recipe
 from models.training.train import Trainer
@@ -89,11 +91,34 @@ def test_a_bias_towards_o_makes_entities_fewer(tagged: Path) -> None:
     for bias in (0.0, 0.5, 5.0):
         recipe = Recipe(**{**SMALL, "task": "token-classification", "epochs": 2, "outside_bias": bias})
         trainer = Trainer(recipe, prepare(recipe, tagged, tagged), CPU)
-        paths = trainer.run().dev.paths
-        found.append((float(trainer.network.head.bias.detach()[0]), sum(int((path > 0).sum()) for path in paths)))
-    assert found[1][0] - found[0][0] == pytest.approx(0.5)
-    assert found[0][1] >= found[1][1] >= found[2][1]
-    assert found[2][1] < found[0][1]
+        found.append(sum(int((path > 0).sum()) for path in trainer.run().dev.paths))
+    assert found[0] >= found[1] >= found[2]
+    assert found[2] < found[0]
+
+
+def test_a_taggers_scores_fit_best_as_they_stand_and_its_paths_stay(tagged: Path) -> None:
+    recipe = Recipe(**{**SMALL, "task": "token-classification", "epochs": 2})
+    trainer = Trainer(recipe, prepare(recipe, tagged, tagged), CPU)
+    paths = trainer.run().dev.paths
+    network, runner, dev = trainer.network, trainer.runner, trainer.corpus.dev
+    assert isinstance(network, Tagger)
+    assert tagger_temperature(runner, network, dev) == pytest.approx(1, rel=0.05)
+    best = loss_of(trainer)
+    for divisor in (1.3, 1 / 1.3 / 1.3):
+        divide_scores(network, divisor)
+        assert loss_of(trainer) > best
+        for path, other in zip(paths, predict_examples(runner, dev).paths, strict=True):
+            np.testing.assert_array_equal(path, other)
+    assert float(network.crf.transitions.min()) == FORBIDDEN
+
+
+@torch.no_grad()
+def loss_of(trainer: Trainer) -> float:
+    """-log P of the right tags of dev."""
+    network = trainer.network
+    assert isinstance(network, Tagger)
+    found = batches_of_outputs(trainer.runner, trainer.corpus.dev)
+    return sum(float(network.crf.loss(emissions, batch.targets, batch.lengths)) for _, batch, emissions in found)
 
 
 class Killed(Exception):
