@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations examples bench bench-quick format lock clean torch
+.PHONY: help serve test lint lecture explanations notebooks examples bench bench-quick format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ lecture: $(VENV)/.test ## write docs/lecture.md, the Chinese one and their pictu
 
 explanations: $(VENV)/.test ## measure every attribution method on every model, DATA names the folder of dev data; writes docs/explanations.md
 	$(BIN)/python -m lecture.explanations --data $(DATA)
+
+notebooks: $(VENV)/.test ## run the notebooks of examples/ and write docs/examples/ anew
+	$(BIN)/python -m lecture.notebooks
 
 examples: $(VENV)/.test ## ask the examples of OpenAPI anew; writes service/routes/examples.json
 	$(BIN)/python -m tests.service.routes.write_examples
