@@ -33,7 +33,7 @@ def heat_map(result: Result, tensor: str | None, layer: int, direction: str) -> 
     texts = [result.token_list[t].text for t in steps] if result.token_list else [str(t) for t in steps]
     axes.set_xticks(range(len(steps)), texts, rotation=0 if max(map(len, texts), default=0) < 3 else 60)
     for label in axes.get_xticklabels():
-        label.set_family(_families())
+        label.set_fontfamily(_families())
     axes.set_ylabel("unit")
     axes.set_title(f"{name}, layer {layer}, {direction}")
     axes.figure.colorbar(image, ax=axes)
