@@ -21,6 +21,7 @@ Wilson 1951; cross-validation Golub, Heath & Wahba 1979. Equality with all subse
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .attribution import Attribution, Options
@@ -69,24 +70,26 @@ class Prior:
 
 def ridge(signs: Signs, differences: Values, prior: Prior) -> tuple[Values, Values]:
     """The contributions that explain the differences, drawn to the prior; and their standard errors: [token] each."""
-    scale = np.sqrt(prior.variance)
-    u, sizes, v = np.linalg.svd(signs * scale, full_matrices=False)
-    rest = differences - signs @ prior.mean
-    seen, pairs = u.T @ rest, len(signs)
+    pairs, reach = len(signs), signs * prior.variance  # reach: covariance of a difference and a contribution
+    # torch's, for its threads are as many as were asked for, and numpy's are all: for so small a matrix they cost more
+    sizes, axes = (part.numpy() for part in torch.linalg.eigh(torch.from_numpy(reach @ signs.T)))
+    seen = axes.T @ (differences - signs @ prior.mean)
+
+    def left(strength: float) -> tuple[float, float]:
+        """The square of what is not explained, and how many of the readings were free to be."""
+        free = strength / (sizes + strength)
+        return float(((free * seen) ** 2).sum()), float(free.sum())
 
     def cross_validated(strength: float) -> float:
-        """The mean square of what is left, over the share of the readings that is free to be left."""
-        share = sizes**2 / (sizes**2 + strength)
-        left = rest - u @ (share * seen)
-        return float(left @ left) * pairs / float(pairs - share.sum()) ** 2
+        square, free = left(strength)
+        return square * pairs / free**2
 
     strength = min((pairs * s for s in _STRENGTHS), key=cross_validated)
-    share = sizes**2 / (sizes**2 + strength)
-    left = rest - u @ (share * seen)
-    noise = float(left @ left) / (pairs - share.sum())
-    values = prior.mean + scale * (v.T @ (sizes / (sizes**2 + strength) * seen))
-    unknown = 1 - (v**2).T @ share  # the share of each prior variance that the readings leave
-    return values, scale * np.sqrt(noise / strength * np.maximum(unknown, 0))
+    square, free = left(strength)
+    moved = reach.T @ axes
+    values = prior.mean + moved @ (seen / (sizes + strength))
+    unknown = prior.variance - (moved**2 / (sizes + strength)).sum(1)
+    return values, np.sqrt(square / free / strength * np.maximum(unknown, 0))
 
 
 def _prior(subject: Subject, signs: Signs, differences: Values) -> Prior:

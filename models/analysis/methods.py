@@ -131,8 +131,8 @@ METHODS: dict[str, AttributionMethod] = {
             _pairs,
             banzhaf,
             {
-                "en": "the mean effect of adding the token to halves of the rest; need not add up, with a standard error",
-                "zh": "把该词加入文本各半时的平均影响；不必相加为 logit，并给出标准误",
+                "en": "the mean effect of adding the token to a half of the rest, with its standard error",
+                "zh": "把该词加入其余词之一半时的平均影响，并给出标准误；不必相加为 logit",
             },
         ),
         AttributionMethod(
