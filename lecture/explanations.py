@@ -49,10 +49,10 @@ from .texts import REVIEW
 _TIMED = 5
 DEAR = {"shapley": Options(permutations=16)}  # measured on few of the long texts, so; by itself it takes up to 128
 EVERY = 4  # of the long texts
-SKY = "#56B4E9"  # Okabe and Ito's
+_FIRST, _SECOND = (canvas.BLUE, canvas.GREEN, canvas.PURPLE), (canvas.ORANGE, canvas.VERMILION)
+PALETTE = (*_FIRST, "#000000", *_SECOND, "#56B4E9", "#F0E442", canvas.GREY)  # Okabe and Ito's; `METHODS`, then chance
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
-_TAGGER_METHODS = ("integrated_gradients", "prefix", "gradient_x_input", "secant", "cell_additive", "occlusion")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def measured(folder: Path, data: Path) -> ModelReport:
     short = [r for r in runs if _SHORTEST <= len(r) <= EXHAUSTIVE_TOKENS][:SHORT_TEXTS]
     methods = methods_for(manifest.cell)
     if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
-        methods = [name for name in methods if name in _TAGGER_METHODS]
+        methods = [name for name in methods if name not in DEAR]
     with torch.inference_mode():
         reports = method_reports(long, [name for name in methods if name not in DEAR], progress_of(folder.name))
         for name in methods:
@@ -200,8 +200,7 @@ def curves(rows: Sequence[dict[str, Any]]) -> Figure:
     columns = 3
     figure = canvas.new(3.6 * columns, 3.0 * -(-len(rows) // columns) + 0.6)
     panels = figure.subplots(-(-len(rows) // columns), columns, squeeze=False, sharex=True).ravel()
-    palette = (canvas.BLUE, canvas.GREEN, canvas.PURPLE, canvas.ORANGE, canvas.VERMILION, SKY, "#000000", canvas.GREY)
-    colours = dict(zip((*METHODS, RANDOM), palette, strict=True))
+    colours = dict(zip((*METHODS, RANDOM), PALETTE, strict=True))
     for axes, row in zip(panels, rows, strict=False):
         for report in row["reports"]:
             style = ":" if report["method"] == RANDOM else "-"
@@ -215,7 +214,7 @@ def curves(rows: Sequence[dict[str, Any]]) -> Figure:
         axes.axis("off")
     named = (line for axes in panels for line in axes.lines if not str(line.get_label()).startswith("_"))
     handles = {line.get_label(): line for line in named}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 

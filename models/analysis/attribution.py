@@ -30,8 +30,8 @@ class Attribution:
 
     positions: what an index of contributions stands for: a token, or the top layer's input at its place, which in
     stacked and bidirectional models other tokens have entered too.
-    nodes: points of the path at which integrated gradients were taken. standard_error [time] and permutations: of a
-    Monte Carlo estimate.
+    nodes: points of the path at which integrated gradients were taken. standard_error [time]: of an
+    estimate from samples; permutations: how many orders those are.
     """
 
     method: str

@@ -7,6 +7,7 @@ from typing import Literal
 from ..errors import OptionError
 from ..recurrence.cells import Cell
 from .attribution import Attribution, Options
+from .banzhaf import banzhaf, pairs_of, reads_every_subset
 from .closed_form import cell_additive, gradient_x_input, secant
 from .deletion import occlusion, prefix
 from .integrated_gradients import integrated_gradients, most_nodes
@@ -80,6 +81,12 @@ def _permutations(cost: TextCost) -> int:
     return permutations_of(cost.tokens, cost.options) * cost.tokens * (cost.tokens + 1) // 2
 
 
+def _pairs(cost: TextCost) -> int:
+    pairs = pairs_of(cost.tokens)
+    has_prior = cost.tokens > pairs and not reads_every_subset(cost.tokens)
+    return (pairs + (_BACK if has_prior else 0)) * cost.tokens
+
+
 METHODS: dict[str, AttributionMethod] = {
     method.name: method
     for method in (
@@ -116,6 +123,17 @@ METHODS: dict[str, AttributionMethod] = {
                 "zh": "随机次序中加入该词的平均影响；精确相加，并给出标准误",
             },
             options=("permutations", "wanted_error"),
+        ),
+        AttributionMethod(
+            "banzhaf",
+            ("rnn", "lstm"),
+            False,
+            _pairs,
+            banzhaf,
+            {
+                "en": "the mean effect of adding the token to a half of the rest, with its standard error",
+                "zh": "把该词加入其余词之一半时的平均影响，并给出标准误；不必相加为 logit",
+            },
         ),
         AttributionMethod(
             "occlusion",

@@ -10,7 +10,6 @@ Source: Shapley 1953; sampling as in Castro et al. 2009, antithetic as in Mitche
 """
 
 import math
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ Values = NDArray[np.float64]
 def shapley(subject: Subject, options: Options) -> Attribution:
     """Raises: OptionError for permutations or an error out of bounds."""
     pairs = permutations_of(len(subject), options) // 2
-    random = np.random.default_rng(_seed(subject))
+    random = np.random.default_rng(subject.seed)
     means = np.empty((0, len(subject)))
     while len(means) < pairs:
         step = min(FEWEST // 2, pairs - len(means)) if options.wanted_error is not None else pairs
@@ -78,8 +77,3 @@ def _pair(subject: Subject, order: NDArray[np.int64]) -> Values:
 def _standard_error(means: Values) -> Values:
     error: Values = means.std(0, ddof=1) / math.sqrt(len(means))
     return error
-
-
-def _seed(subject: Subject) -> int:
-    what = f"{subject.output.index}/{subject.output.timestep}/{subject.runs.tokens.text}"
-    return int.from_bytes(blake2b(what.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -8,6 +8,7 @@ after it. With nothing left all states are the initial ones, zero, and the logit
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -125,6 +126,12 @@ class Subject:
     def bias(self) -> float:
         """The logit of nothing read."""
         return float(self.network.head.bias[self.output.index])
+
+    @property
+    def seed(self) -> int:
+        """Of a method that draws: the same text and output always give the same answer."""
+        what = f"{self.output.index}/{self.output.timestep}/{self.runs.tokens.text}"
+        return int.from_bytes(blake2b(what.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
     def logits_of_kept(self, kept: Sequence[Kept]) -> NDArray[np.float64]:
         """The logit with only some tokens left: [kept]."""

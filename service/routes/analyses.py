@@ -17,7 +17,6 @@ from models.inference.analyst import Analyst, MemoryReport, Question
 from models.inference.inspection import ALIASES, Inspection, Select, Timesteps, plan
 from models.inference.prediction import Prediction, Prepared
 from models.inference.predictor import Predictor
-from models.recurrence.layer import Direction
 
 from ..errors import InvalidRequest
 from ..state import State, state_of
@@ -250,15 +249,12 @@ def _slice(steps: TimestepsIn | None) -> Timesteps | None:
 
 
 def _intervention(change: wire.Change) -> Intervention:
-    direction: Direction = "reverse" if change.direction == "reverse" else "forward"
-    if change.direction not in ("forward", "reverse"):
-        raise SelectionError(f"direction is {change.direction!r}: forward and reverse are allowed")
     return Intervention(
         ALIASES.get(change.target, change.target),
         change.op,
         change.value,
         change.layer,
-        direction,
+        change.direction,
         None if change.timesteps == "all" else tuple(change.timesteps),
         None if change.units == "all" else tuple(change.units),
     )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models.analysis.attribution import Options
 from models.analysis.integrated_gradients import TOLERANCE, integrated_gradients, most_nodes
+from models.analysis.methods import METHODS, TextCost
 from models.network.network import Classifier, Tagger
 from tests.models.analysis.networks import KINDS, Kind, inputs, make, subject_of
 
@@ -55,3 +56,9 @@ def test_nodes_are_added_until_the_sum_is_right_or_the_bound_is_reached() -> Non
 
 def test_long_texts_get_few_nodes_and_short_ones_many() -> None:
     assert [most_nodes(n) for n in (1, 20, 100, 512, 4096)] == [512, 512, 102, 20, 16]
+
+
+def test_no_text_costs_more_than_64_predictions_of_512_tokens_or_of_its_own_length_where_it_is_longer() -> None:
+    price = METHODS["integrated_gradients"].price
+    lengths = (1, 11, 20, 21, 100, 511, 512, 513, 640, 641, 4096)
+    assert all(price(TextCost(n, False, Options())) <= 64 * max(n, 512) for n in lengths)
