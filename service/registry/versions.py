@@ -52,12 +52,11 @@ class Models:
     def with_version(self, version: Version) -> "Models":
         """The same with this version in place of the one of its name, and of the one of its folder."""
         before = self.of_folder(version.folder)
-        versions = {name: each for name, each in self.versions.items() if each is not before}
+        models = self.without(before.name) if before else self
         return replace(
-            self,
-            versions=MappingProxyType(versions | {version.name: version}),
+            models,
+            versions=MappingProxyType({**models.versions, version.name: version}),
             broken=_without(self.broken, version.folder.name),
-            rejected=_without(self.rejected, version.name),
             unloaded=self.unloaded - {version.name},
         )
 

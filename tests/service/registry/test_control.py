@@ -163,6 +163,19 @@ def test_a_folder_whose_model_has_another_name_is_refused(folder: Path, client: 
     assert answer(client) == before
 
 
+def test_a_folder_whose_model_got_another_name_serves_it_by_that_name_alone(folder: Path) -> None:
+    registry = Registry(Settings(weights_dir=folder, device="cpu"), CPU)
+    registry.load_all()
+    damage(folder / NAME)
+    registry.follow()
+    assert set(registry.models.rejected) == {NAME}
+    exchange(folder / NAME, 2, "renamed")
+    registry.follow()
+    assert registry.names == ["other", "renamed"]
+    assert not registry.models.rejected
+    assert not registry.broken
+
+
 def test_a_request_ends_with_the_version_with_which_it_began(
     folder: Path, tmp_path: Path, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
