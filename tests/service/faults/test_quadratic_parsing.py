@@ -19,7 +19,7 @@ from service.settings import Settings
 
 from .conftest import NAME
 
-BODY = b'{"inputs": "x"}'
+BODY = b'{"inputs": ""}'  # refused after its headers are read: a model that runs now in the loop, now in a thread, is not counted
 INSPECT, ASSET = ("POST", f"/v1/models/{NAME}/inspect"), ("GET", "/docs/swagger-ui.css")
 REPOSITORY = ("POST", "/v2/repository/index")
 Header = Callable[[int], bytes]
@@ -114,8 +114,16 @@ def test_work_grows_no_faster_than_a_header(app: Any) -> None:
         fixed = [(b"x-api-key", b"k")] if header != b"authorization" else []
         fixed += [(b"host", b"localhost")] if header != b"host" else []
         requests[name] = [scope_of(route, [*fixed, (header, value(n))]) for n in (1, *sizes)]
+    # thrice, and the fewest calls count: what else the event loop does meanwhile is no work on a header
     everything = [scope for scopes in requests.values() for scope in scopes]
-    statuses = asked(app, [scope_of(*warm) for warm in ((INSPECT, []), (ASSET, []), (REPOSITORY, []))] + everything)()
+    again = [[dict(scope) for scope in everything] for _ in range(2)]
+    statuses = asked(
+        app,
+        [scope_of(*warm) for warm in ((INSPECT, []), (ASSET, []), (REPOSITORY, []))]
+        + [*everything, *again[0], *again[1]],
+    )()
+    for scope, *others in zip(everything, *again, strict=True):
+        scope["counted"] = min(each["counted"] for each in (scope, *others))
     assert all(status < 500 for status in statuses)
     for name, scopes in requests.items():
         base, *grown = (scope["counted"] for scope in scopes)
