@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations notebooks examples bench bench-quick format lock clean torch
+.PHONY: help serve test lint lecture explanations notebooks examples bench bench-quick audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,12 +47,27 @@ bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machin
 bench-quick: $(VENV)/.test ## a few cases without peers, under three minutes; fails where a ratio has grown
 	$(BIN)/python -m bench quick
 
+# What is served, of serve.lock and torch.txt. pip-audit asks the advisories of the Python Package Index over the internet.
+SERVED = $(shell sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements/serve.lock) torch
+AUDIT  := $(VENV)/audit
+
+audit: $(VENV)/.serve $(VENV)/.audit ## licences and known vulnerabilities of what is served; ADVISORIES=no without the internet
+	$(AUDIT)/bin/pip-licenses --python=$(BIN)/python --from=mixed --packages $(SERVED) --partial-match \
+	  --fail-on='GPL;SSPL;Commons Clause;Business Source;Proprietary;UNKNOWN' --order=license
+ifneq ($(ADVISORIES),no)
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/serve.lock
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps -r requirements/torch.txt
+else
+	@echo "gatescope: advisories were not asked (ADVISORIES=no): no vulnerability was looked for"
+endif
+
 lock: $(VENV)/.test ## choose versions anew and pin them by hash; no address is written
 	$(BIN)/pip install --quiet pip-tools
 	@mkdir -p build
 	$(PIN) -o requirements/image.lock pyproject.toml
 	$(PIN) --extra train -c requirements/image.lock -o requirements/serve.lock pyproject.toml
 	sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' requirements/serve.lock | grep -v '^python-dateutil==' > build/served.txt  # kserve's client needs an older one
+	printf 'pip-audit>=2.10,<3\npip-licenses>=5.5,<6\n' | $(PIN) -o requirements/audit.lock -
 	$(PIN) --extra train --extra dev -c build/served.txt -o requirements/test.lock pyproject.toml
 
 PIN = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --unsafe-package torch --strip-extras --no-header \
@@ -75,6 +90,11 @@ $(VENV)/.serve: requirements/serve.lock requirements/torch.txt $(SOURCES) | $(VE
 $(VENV)/.test: requirements/test.lock requirements/torch.txt $(SOURCES) | $(VENV)/.python
 	$(call install,requirements/test.lock)
 	@touch $@ $(VENV)/.serve
+
+$(VENV)/.audit: requirements/audit.lock | $(VENV)/.python
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $@
 
 define install
 $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1)

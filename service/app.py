@@ -12,8 +12,11 @@ from fastapi import FastAPI
 from .engine.engine import Engine
 from .layers.chain import chain
 from .leaving import delayed_shutdown
-from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
+from .registry.board import Board
+from .registry.control import Control
+from .registry.registry import Registry
+from .registry.startup import check_kernel, check_weights, choose_device
+from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures, repository
 from .settings import Settings
 from .state import State
 from .version import VERSION
@@ -23,9 +26,10 @@ log = logging.getLogger(__name__)
 _DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, when asked, every state and gate."
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, board: Board | None = None) -> FastAPI:
     """The app; models load in the background after start, and /health/ready turns 200 once they are loaded.
 
+    board: of a worker process, what it follows along with the others.
     Raises: StartupError where there is no model, or the requested device or kernel is not available.
     """
     settings = settings or Settings()
@@ -36,13 +40,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         torch.set_num_threads(settings.threads)
-        registry = Registry(wanted_default=settings.default_model)
+        registry = Registry(settings, device)
+        control = Control(registry, board)
+        following = control.following() if settings.model_control == "explicit" else contextlib.nullcontext()
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
-        state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
+        state = app.state.service = State(settings, registry, control, engine, device, asyncio.Event(), asyncio.Lock())
         loading = asyncio.create_task(_load(state))
-        with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
-            yield
+        async with following:
+            with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
+                yield
         loading.cancel()
+        control.close()
         await state.engine.drain()
         state.engine.close()
 
@@ -56,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=chain(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
+    for routes in (native, analyses, pictures, huggingface, open_inference, repository, health, docs):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)
@@ -65,9 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _load(state: State) -> None:
     """Load off the event loop, so that the probes answer meanwhile; then freeze: the garbage collector skips models."""
-    await asyncio.to_thread(state.registry.load, state.settings, state.device)
+    await state.control.load_all()
     gc.collect()
     gc.freeze()
-    log.info(
-        "ready: %d models on %s, %d broken", len(state.registry.predictors), state.device, len(state.registry.broken)
-    )
+    log.info("ready: %d models on %s, %d broken", len(state.registry.names), state.device, len(state.registry.broken))

@@ -5,8 +5,9 @@ ServiceError
 ├── RequestError          the request, before any model sees it
 │   ├── Unauthorized, MalformedBody, BodyTooLarge, NotJson, EncodedBody, SlowBody, InvalidRequest, NotAcceptable
 │   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
+│   ├── ControlOff, ForeignCaller, NoAdminKey, LoadRefused
 └── Unavailable           a good request at a bad time
-    ├── Overloaded, DeadlineExceeded, ClientLeft, NotReady
+    ├── Overloaded, DeadlineExceeded, ClientLeft, NotReady, NotFollowed
 """
 
 from collections.abc import Sequence
@@ -98,6 +99,33 @@ class AnswerTooLarge(RequestError):
         )
 
 
+class ControlOff(RequestError):
+    def __init__(self) -> None:
+        super().__init__(
+            "models are loaded and unloaded at run time only where GATESCOPE_MODEL_CONTROL is explicit: set it at start"
+        )
+
+
+class ForeignCaller(RequestError):
+    def __init__(self, header: str, found: str) -> None:
+        self.header, self.found = header, found
+        super().__init__(
+            f"the {header} header is {found[:100]!r}, which is not this server: ask it by its address, by localhost or "
+            "by a name in GATESCOPE_ALLOWED_HOSTS, and not from another web page"
+        )
+
+
+class NoAdminKey(RequestError):
+    def __init__(self) -> None:
+        super().__init__("the key may ask models but not load and unload them: send one of GATESCOPE_ADMIN_KEYS")
+
+
+class LoadRefused(RequestError):
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"the model {name[:64]!r} was not loaded: {reason}")
+
+
 class Unavailable(ServiceError):
     """A good request at a bad time; retry_after_s where waiting helps."""
 
@@ -129,3 +157,9 @@ class NotReady(Unavailable):
     def __init__(self, why: str) -> None:
         self.retry_after_s = 1.0
         super().__init__(f"the server is {why}: try again in a second")
+
+
+class NotFollowed(Unavailable):
+    def __init__(self, name: str, reason: str) -> None:
+        self.retry_after_s = 1.0
+        super().__init__(f"another worker could not load the model {name[:64]!r} as this one did ({reason}): ask again")

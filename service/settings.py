@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     )
     admin_keys: SecretStr = Field(SecretStr(""), description="keys that may also load and unload models")
     admin_keys_file: Path | None = Field(None, description="the same from a file, a key a line")
+    model_control: Literal["none", "explicit"] = Field(
+        "none", description="explicit: models are loaded and unloaded at run time, by /v2/repository and SIGHUP"
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="names by which model control may be asked, besides localhost and the server's address, with "
+        "commas between",
+    )
     cors_origins: str = Field("", description="web origins that browsers may ask from, with commas between; none: off")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_format: Literal["auto", "json", "text"] = Field(

@@ -15,7 +15,8 @@ from .engine.engine import Engine
 from .engine.statistics import ModelStatistics
 from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
-from .registry import Registry
+from .registry.control import Control
+from .registry.registry import Registry
 from .settings import Settings
 from .wire import schemas
 
@@ -28,6 +29,7 @@ _NO_TERMS = Terms(0, 0.0)  # of the app's own state, which asks for nothing
 class State:
     settings: Settings
     registry: Registry
+    control: Control
     engine: Engine
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
@@ -37,11 +39,11 @@ class State:
 
     @property
     def ready(self) -> bool:
-        return self.registry.loaded and bool(self.registry.predictors) and not self.leaving.is_set()
+        return self.registry.loaded and bool(self.registry.models.versions) and not self.leaving.is_set()
 
     @property
     def broken(self) -> list[schemas.Broken]:
-        return [schemas.Broken(name=name, reason=reason) for name, reason in sorted(self.registry.broken.items())]
+        return [schemas.Broken(name=name, reason=reason) for name, reason in self.registry.broken.items()]
 
     def predictor(self, name: str) -> Predictor:
         """Raises: NotReady while models load, UnknownModel."""
@@ -51,9 +53,10 @@ class State:
 
     def default_predictor(self) -> Predictor:
         """Raises: NotReady while models load, and where none could be loaded."""
-        if not self.registry.loaded or self.registry.default is None:
+        name = self.registry.default
+        if not self.registry.loaded or name is None:
             raise NotReady("without a model that is loaded")
-        return self.registry.get(self.registry.default)
+        return self.registry.get(name)
 
     def within(self, terms: Terms) -> "State":
         """The same with these terms; every request needs one, and `dataclasses.replace` takes ten times as long."""
@@ -61,12 +64,11 @@ class State:
         state.__dict__.update(self.__dict__, terms=terms)
         return state
 
-    def describe(self, name: str) -> schemas.ModelOut:
-        predictor = self.registry.get(name)
+    def describe(self, predictor: Predictor) -> schemas.ModelOut:
         checkpoint, network = predictor.checkpoint, predictor.network
         m = checkpoint.manifest
         return schemas.ModelOut(
-            name=name,
+            name=m.name,
             task=m.task,
             cell=m.cell,
             language=m.language,
@@ -92,7 +94,7 @@ class State:
             metrics=m.metrics,
             temperature=m.temperature,
             default_attribution=default_method(predictor),
-            default=name == self.registry.default,
+            default=m.name == self.registry.default,
         )
 
 

@@ -74,5 +74,5 @@ def test_what_cuda_alone_brings_is_pinned_by_version() -> None:
 
 def test_help_lists_every_target() -> None:
     printed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True).stdout
-    for target in ("serve", "test", "lint", "format", "lock", "clean"):
+    for target in ("serve", "test", "lint", "format", "audit", "lock", "clean"):
         assert re.search(rf"^{target}\s+\S", printed, re.MULTILINE)

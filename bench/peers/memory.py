@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.inference.predictor import Predictor
 from models.runtime.cpu.fused import FusedRunner
-from service.registry import Registry
+from service.registry.registry import Registry
 from service.settings import Settings
 
 from .client import clients
@@ -52,8 +52,8 @@ def resident(server: Running, weights: Path) -> dict[str, int]:
 
 def packed_bytes(weights: Path) -> int:
     """Bytes of packed weights of every model in a folder, loaded as the service loads them; without tables."""
-    registry = Registry()
-    registry.load(Settings(weights_dir=weights), torch.device("cpu"))
+    registry = Registry(Settings(weights_dir=weights), torch.device("cpu"))
+    registry.load_all()
     return sum(t.numel() * t.element_size() for p in registry.predictors.values() for t in _packed(p))
 
 

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,10 +15,12 @@ from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
 from ..layers.connection import Config
+from ..registry.board import Board
 from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
+_BOARD = "_GATESCOPE_BOARD"  # the folder that the workers share: no setting, but a word from parent to child
 
 
 def serve() -> int:
@@ -58,16 +62,33 @@ def _serve_in_one_process(settings: Settings) -> int:
 def _serve_in_workers(settings: Settings) -> int:
     """A supervisor that holds the port and restarts its workers; each worker is a complete server on that port."""
     config = _config("service.cli.serve:app_of_worker", settings)
-    supervisor = Multiprocess(config, sockets=[config.bind_socket()])
-    supervisor.run()
+    with tempfile.TemporaryDirectory(prefix="gatescope-") as folder:
+        os.environ[_BOARD] = folder  # which the workers read
+        supervisor = Supervisor(config, [config.bind_socket()], Board(Path(folder)))
+        supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
 
-def _app(settings: Settings) -> ASGIApp:
+class Supervisor(Multiprocess):
+    """uvicorn's, but for SIGHUP, which here has the workers read the weights folder anew and loses no request."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket], board: Board) -> None:
+        super().__init__(config, sockets)
+        self.settings, self.board = config.settings, board
+
+    def handle_hup(self) -> None:
+        if self.settings.model_control == "explicit":
+            log.info("SIGHUP: the weights folder is read anew by every worker")
+            self.board.ask()
+        else:
+            super().handle_hup()
+
+
+def _app(settings: Settings, board: Board | None = None) -> ASGIApp:
     """Raises: StartupError."""
     from ..app import create_app  # after the settings are validated: it imports torch, which takes seconds
 
-    return create_app(settings)
+    return create_app(settings, board)
 
 
 def app_of_worker() -> ASGIApp:
@@ -75,13 +96,13 @@ def app_of_worker() -> ASGIApp:
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
     try:
-        return _app(settings)
+        return _app(settings, Board(Path(os.environ[_BOARD])))
     except StartupError as error:
         print(f"gatescope: {error}", file=sys.stderr)
         raise SystemExit(STARTUP_FAILURE) from None  # so that the supervisor does not restart it
 
 
-def _config(app: ASGIApp | str, settings: Settings) -> uvicorn.Config:
+def _config(app: ASGIApp | str, settings: Settings) -> Config:
     return Config(
         app,
         settings,

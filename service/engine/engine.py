@@ -11,7 +11,6 @@ thread switch would cost more; every other batch runs on the model thread, and t
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import ClientLeft, DeadlineExceeded
 from .admission import Admission
 from .batcher import Job, Queue
-from .pace import Pace
+from .pace import Pace, Paces
 from .terms import Departure, Terms
 
 T = TypeVar("T")
@@ -73,7 +72,7 @@ class Engine:
         self.deadline_ms, self.batch_tokens = deadline_ms, batch_tokens
         self.admission = Admission(max_queue_tokens, max_queue_requests, self._drain_s)
         self._queue = Queue()
-        self._paces: dict[Hashable, Pace] = defaultdict(Pace)
+        self._paces = Paces()
         self._is_running = self._turn_is_due = False
         self._thread = ThreadPoolExecutor(1, "model")
         self._idle = asyncio.Event()
@@ -201,7 +200,7 @@ class Engine:
         if first is None:
             return
         now = time.perf_counter()
-        short_tokens = self._paces[first.pace].tokens_within(TICK_S) if first.pace is not None else 0
+        short_tokens = self._paces.of(first.pace).tokens_within(TICK_S) if first.pace is not None else 0
         is_short = first.tokens <= short_tokens
         batch = self._queue.take(short_tokens if is_short else self.batch_tokens, now)
         self._is_running = True
@@ -217,7 +216,7 @@ class Engine:
                 _resolve(job, outcome)
         tokens, seconds = sum(job.tokens for job in batch), batch[0].ended - batch[0].began
         if batch[0].pace is not None:
-            self._paces[batch[0].pace].measured(tokens, seconds)
+            self._paces.of(batch[0].pace).measured(tokens, seconds)
         self._overall.measured(tokens, seconds)
         self._release(batch)
         self._schedule_turn(loop)

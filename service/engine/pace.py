@@ -1,5 +1,9 @@
 """The predicted time of a batch: a line fitted to recent batches."""
 
+from collections import defaultdict
+from collections.abc import Hashable
+from weakref import WeakKeyDictionary
+
 
 class Pace:
     """The time of similar jobs: seconds = start + tokens * each, fitted by least squares to recent batches.
@@ -37,3 +41,21 @@ class Pace:
         """The largest batch, in tokens, that is predicted to take at most `seconds`."""
         start = (self._s - self._each * self._t) / self._n
         return max(0, int((seconds - start) / max(self._each, 1e-12)))
+
+
+class Paces:
+    """The pace of each kind of job, kept as long as its owner lives: a model that is unloaded must not be held here."""
+
+    def __init__(self) -> None:
+        self._by_owner: WeakKeyDictionary[Hashable, dict[Hashable, Pace]] = WeakKeyDictionary()
+        self._by_name: dict[Hashable, Pace] = defaultdict(Pace)
+
+    def of(self, kind: Hashable) -> Pace:
+        """kind: its owner, a tuple that begins with its owner, or a name, which is kept for good."""
+        if isinstance(kind, str):
+            return self._by_name[kind]
+        owner, *rest = kind if isinstance(kind, tuple) else (kind,)
+        paces = self._by_owner.get(owner)
+        if paces is None:
+            paces = self._by_owner[owner] = defaultdict(Pace)
+        return paces[tuple(rest)]

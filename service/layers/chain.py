@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from ..settings import Settings
+from .control import ControlGuard
 from .hotpath import HotPath
 from .keys import KeyRing, Keys
 from .problems import Problems
@@ -21,6 +22,8 @@ def chain(settings: Settings) -> list[Middleware]:
     keys = KeyRing(settings)
     if keys.are_set:
         layers.append(Middleware(Keys, keys=keys))
+    if settings.model_control == "explicit":
+        layers.append(Middleware(ControlGuard, settings=settings))
     return [*layers, Middleware(HotPath)]
 
 

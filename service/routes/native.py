@@ -24,7 +24,9 @@ router = APIRouter(prefix="/v1", tags=["models"])
 async def list_models(request: Request) -> schemas.ModelList:
     """Every model that is loaded, with its labels, size, limits and figures; and each that could not be loaded."""
     state = state_of(request)
-    return schemas.ModelList(models=[state.describe(n) for n in state.registry.names], broken=state.broken)
+    return schemas.ModelList(
+        models=[state.describe(p) for p in state.registry.predictors.values()], broken=state.broken
+    )
 
 
 @router.get(
@@ -37,8 +39,7 @@ async def list_models(request: Request) -> schemas.ModelList:
 async def get_model(request: Request, name: str) -> schemas.ModelOut:
     """One loaded model, as in the list."""
     state = state_of(request)
-    state.predictor(name)
-    return state.describe(name)
+    return state.describe(state.predictor(name))
 
 
 @router.post(

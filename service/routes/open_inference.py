@@ -94,14 +94,6 @@ async def statistics(request: Request, name: str, version: str = _VERSION) -> di
     return {"model_stats": [_statistics(name, state.statistics[name])]}
 
 
-@router.post("/repository/index")
-async def index(request: Request) -> list[dict[str, str]]:
-    state = state_of(request)
-    models = [{"name": name, "version": _VERSION, "state": "READY", "reason": ""} for name in state.registry.names]
-    broken = [{"name": b.name, "version": "", "state": "UNAVAILABLE", "reason": b.reason} for b in state.broken]
-    return models + broken
-
-
 @router.post(
     f"{_MODEL}/infer",
 )

@@ -64,6 +64,28 @@ class InferRequest(StrictRequest):
         return self.parameters.binary_data_output
 
 
+class IndexRequest(StrictRequest):
+    ready: bool = Field(False, description="only models that are served")
+
+
+class _NoParameters(StrictRequest):
+    pass
+
+
+class LoadRequest(StrictRequest):
+    """Triton's ``config`` and ``file:...`` are refused: what a model is stands in its folder, and nothing else."""
+
+    parameters: _NoParameters = _NoParameters()
+
+
+class _UnloadParameters(StrictRequest):
+    unload_dependents: bool = Field(False, description="no model has any")
+
+
+class UnloadRequest(StrictRequest):
+    parameters: _UnloadParameters = _UnloadParameters()
+
+
 @dataclass(frozen=True)
 class OutputTensor:
     """values: float32 of any shape, or texts of shape [n]."""

@@ -35,10 +35,15 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.UnknownModel: (404, "No such model"),
     s.BatchTooLarge: (413, "Batch too large"),
     s.AnswerTooLarge: (413, "Answer too large"),
+    s.ControlOff: (404, "Model control is off"),
+    s.ForeignCaller: (403, "Foreign caller"),
+    s.NoAdminKey: (403, "No admin key"),
+    s.LoadRefused: (422, "Model not loaded"),
     s.Overloaded: (429, "Too many requests"),
     s.DeadlineExceeded: (504, "Deadline passed"),
     s.ClientLeft: (499, "Client left"),
     s.NotReady: (503, "Not ready"),
+    s.NotFollowed: (503, "Not followed by every worker"),
     s.StartupError: (500, "Start-up failed"),
 }
 MEDIA_TYPE = "application/problem+json"

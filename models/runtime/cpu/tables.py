@@ -48,3 +48,8 @@ def tabulate(runners: Iterable[FusedRunner], budget: int) -> int:
             candidate.runner.tabulate(candidate.kind)
             used += candidate.bytes
     return used
+
+
+def table_bytes(runner: FusedRunner) -> int:
+    """The bytes of the tables that this network has."""
+    return sum(4 * table.numel() for projection in runner.inputs for table in projection.tables.values())

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.errors import StartupError
-from service.registry import check_kernel
+from service.registry.startup import check_kernel
 from service.settings import Settings, read_settings
 
 COMMAND = [sys.executable, "-m", "service", "serve"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import WeightMismatch
 from service.errors import StartupError
-from service.registry import choose_device
+from service.registry.startup import choose_device
 
 
 class Payload:

@@ -1,0 +1,1 @@
+"""Which models are served: a folder of weights -> versions of models, behind one pointer."""
