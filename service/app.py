@@ -13,7 +13,8 @@ from .engine.engine import Engine
 from .layers.chain import chain
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
-from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
+from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures, streaming
+from .sealing import sealer
 from .settings import Settings
 from .state import State
 from .version import VERSION
@@ -38,7 +39,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         torch.set_num_threads(settings.threads)
         registry = Registry(wanted_default=settings.default_model)
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
-        state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
+        state = app.state.service = State(
+            settings, registry, engine, device, asyncio.Event(), asyncio.Lock(), sealer(settings)
+        )
         loading = asyncio.create_task(_load(state))
         with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
             yield
@@ -56,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=chain(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
+    for routes in (native, analyses, streaming, pictures, huggingface, open_inference, health, docs):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)

@@ -16,6 +16,7 @@ from .engine.statistics import ModelStatistics
 from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
 from .registry import Registry
+from .sealing import Sealer
 from .settings import Settings
 from .wire import schemas
 
@@ -32,6 +33,8 @@ class State:
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
+    sealer: Sealer
+    streams: set[object] = field(default_factory=set)  # WebSockets that are open
     statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
     terms: Terms = _NO_TERMS  # of the request through which a route reached it
 

@@ -9,6 +9,7 @@ one batch. On the fused kernel every state, logit and emission is bit for bit th
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -45,11 +46,41 @@ class Turn:
     chunk: Chunk
     tokens: Tokens
     ids: TextIds = field(repr=False)
+    known: list[int] = field(repr=False)  # for each token 1 if the vocabulary has it, less 1 if it is of a kind
     plan: Plan | None = None
     after: int | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def answering(self, after: int) -> "Turn":
+        """The same with an answer after each token from the one at `after` on."""
+        return replace(self, after=after)
+
+    def unchanged(self, before: "Turn") -> int:
+        """How many of the first tokens are read just as the turn before, of the same stream, has read them already."""
+        pairs = zip(before.places()[before.chunk.settled :], self.places(), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def places(self) -> list[tuple[int, int, str, str]]:
+        """Where each token stands in the whole text, and what the features read of it."""
+        origin, tokens = self.chunk.origin, self.tokens
+        spellings = tokens.spellings or tokens.forms
+        return [
+            (start + origin, end + origin, form, spelling)
+            for start, end, form, spelling in zip(tokens.starts, tokens.ends, tokens.forms, spellings, strict=True)
+        ]
+
+    def known_fraction(self, read: int) -> float:
+        """Of the text up to so many of the chunk's tokens, as `Prepared.known_fraction` counts."""
+        return max(0, self.state.known + sum(self.known[:read])) / max(1, self.state.timestep + read)
+
+    @property
+    def wanted(self) -> slice:
+        """The answers wanted among those before the chunk and after each of its tokens."""
+        if self.after is not None:
+            return slice(self.after + 1, None)
+        return slice(len(self), None if self.state.timestep + len(self) else 0)
 
 
 @dataclass(frozen=True)
@@ -87,9 +118,16 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One turn's part of a batch. embedding: x_t [time, feature], where it is shown."""
+class _Batch:
+    """What a pass over the chunks of several turns left behind.
 
+    rows: of each turn, None where its chunk has no token; hidden and cell: float32 [layer][row, time, unit], cell empty
+    for an RNN; record: every tensor; embedding: x_t [row, time, feature], where it is shown.
+    """
+
+    rows: list[int | None]
+    hidden: list[Array]
+    cell: list[Array]
     record: Record
     embedding: Array | None
 
@@ -138,7 +176,9 @@ class Streamer:
             raise TooManyTokens(new, m.max_tokens)
         ids = {kind: rows[chunk.context :] for kind, rows in text_ids(self.features, chunk.tokens).items()}
         tokens = chunk.tokens[chunk.context :] if chunk.context else chunk.tokens
-        return Turn(state, chunk, tokens, ids, shown, after)
+        known = (ids["token"][:, 0] != UNKNOWN).tolist()
+        known = [n - (form in KIND_FORMS) for n, form in zip(known, tokens.forms, strict=True)]
+        return Turn(state, chunk, tokens, ids, known, shown, after)
 
     @torch.inference_mode()
     def run(self, turns: Sequence[Turn]) -> list[Step]:
@@ -150,40 +190,63 @@ class Streamer:
         return [steps[i] for i in range(len(turns))]
 
     def _batch(self, turns: list[Turn]) -> list[Step]:
-        reading = [n for n, turn in enumerate(turns) if len(turn)]
-        runs = dict(zip(reading, self._runs([turns[n] for n in reading]), strict=True)) if reading else {}
-        states, rows = [], []
-        for n, turn in enumerate(turns):
-            state, read = self._read(turn, runs.get(n))
-            states.append(state)
-            rows.append(read)
-        outputs = np.split(self._head(np.concatenate(rows)), np.cumsum([len(read) for read in rows])[:-1])
-        finish = self._tagged if self.filter else self._classified
-        return [
-            finish(turn, state, output, runs.get(n))
-            for n, (turn, state, output) in enumerate(zip(turns, states, outputs, strict=True))
-        ]
+        batch = self._run(turns) if any(map(len, turns)) else None
+        states = self._after(turns, batch)
+        rows = [self._read(turn, n, batch) for n, turn in enumerate(turns)]
+        outputs = self._head(np.concatenate(rows))
+        scores = [] if self.filter else self.predictor.decoder.ranked(outputs)
+        steps, first = [], 0
+        for n, (turn, state, read) in enumerate(zip(turns, states, rows, strict=True)):
+            part = slice(first, first + len(read))
+            first = part.stop
+            if self.filter:
+                steps.append(self._tagged(turn, state, outputs[part], n, batch))
+            else:
+                steps.append(self._classified(turn, state, outputs[part], scores[part], n, batch))
+        return steps
 
-    def _runs(self, turns: list[Turn]) -> list[_Run]:
-        """The recurrences over a batch, each from its stream's state."""
-        lengths = torch.from_numpy(np.array([len(t) for t in turns]))
-        options = [t.plan.inspection for t in turns if t.plan]
+    def _run(self, turns: list[Turn]) -> _Batch:
+        """The recurrences over the chunks, each from its stream's state."""
+        reading = [turn for turn in turns if len(turn)]
+        lengths = torch.from_numpy(np.array([len(t) for t in reading]))
+        options = [t.plan.inspection for t in reading if t.plan]
         recording: Recording = "everything" if any(o.preactivations for o in options) else "gates"
-        ids = batch_ids([t.ids for t in turns])
-        run, activations = self.predictor.runner.run(ids, lengths, recording, self._initial(turns))
+        ids = batch_ids([t.ids for t in reading])
+        run, activations = self.predictor.runner.run(ids, lengths, recording, _initial(reading))
         assert activations is not None
         record = Record.from_pass(run, activations)
-        embedded = run.inputs[0].cpu().numpy() if any(o.embedding for o in options) else None
-        return [
-            _Run(record.text(row, len(turn)), None if embedded is None else embedded[row, : len(turn)])
-            for row, turn in enumerate(turns)
-        ]
+        layers = [layer[0] for layer in record.activations]
+        hidden = [layer["hidden_state"] for layer in layers]
+        cell = [layer["cell_state"] for layer in layers if "cell_state" in layer]
+        embedding = run.inputs[0].cpu().numpy() if any(o.embedding for o in options) else None
+        numbers = iter(range(len(reading)))
+        return _Batch([next(numbers) if len(turn) else None for turn in turns], hidden, cell, record, embedding)
 
-    def _initial(self, turns: list[Turn]) -> list[State]:
-        hidden = torch.from_numpy(np.stack([t.state.hidden for t in turns], axis=1))
-        cells = [t.state.cell for t in turns if t.state.cell is not None]
-        cell = torch.from_numpy(np.stack(cells, axis=1)) if cells else None
-        return [(hidden[n], None if cell is None else cell[n]) for n in range(len(hidden))]
+    def _after(self, turns: list[Turn], batch: _Batch | None) -> list[StreamState]:
+        """The states after the settled tokens; a pooled classifier's sums and a tagger's window are not yet moved."""
+        settled = [turn.chunk.settled for turn in turns]
+        moved = [n for n, count in enumerate(settled) if count]
+        hidden, cell = [turn.state.hidden for turn in turns], [turn.state.cell for turn in turns]
+        if batch and moved:
+            rows, last = [batch.rows[n] or 0 for n in moved], [settled[n] - 1 for n in moved]
+            hidden_rows = np.stack([h[rows, last] for h in batch.hidden], axis=1)
+            cell_rows = np.stack([c[rows, last] for c in batch.cell], axis=1) if batch.cell else None
+            for place, n in enumerate(moved):
+                hidden[n] = hidden_rows[place]
+                if cell_rows is not None:
+                    cell[n] = cell_rows[place]
+        return [
+            StreamState(
+                turn.chunk.position,
+                turn.state.timestep + count,
+                turn.state.known + sum(turn.known[:count]),
+                h,
+                c,
+                *self._pooled(turn, n, batch)[1:],
+                turn.state.window,
+            )
+            for n, (turn, count, h, c) in enumerate(zip(turns, settled, hidden, cell, strict=True))
+        ]
 
     def _head(self, rows: Array) -> Array:
         """Logits or emissions: [row, label or tag]."""
@@ -192,68 +255,72 @@ class Streamer:
         out: Array = self.predictor.runner.head(torch.from_numpy(np.ascontiguousarray(rows))).cpu().numpy()
         return out
 
-    def _read(self, turn: Turn, run: _Run | None) -> tuple[StreamState, Array]:
-        """The state after the settled tokens, and the head's inputs for the answers wanted, one a row."""
-        state, settled = turn.state, turn.chunk.settled
-        top = run.record.activations[-1][0]["hidden_state"] if run else state.hidden[:0]
-        hidden, cell = state.hidden, state.cell
-        if run and settled:
-            layers = [layer[0] for layer in run.record.activations]
-            hidden = np.stack([layer["hidden_state"][settled - 1] for layer in layers])
-            cell = None if cell is None else np.stack([layer["cell_state"][settled - 1] for layer in layers])
-        known = state.known + sum(_known(turn)[:settled])
-        total, peak = state.total, state.peak
+    def _read(self, turn: Turn, n: int, batch: _Batch | None) -> Array:
+        """The head's inputs for the answers wanted, one a row."""
+        top = self._top(turn, n, batch)
         if self.filter:
-            rows = top
-        elif total is None or peak is None:
-            rows = np.concatenate([state.hidden[-1:], top])[_wanted(turn)]
-        else:
-            totals = np.add.accumulate(np.concatenate([total[None], top]))  # one after the other, as the kernel sums
-            peaks = np.maximum.accumulate(np.concatenate([peak[None], top]))
-            counts = np.arange(state.timestep, state.timestep + len(totals)).astype(np.float32)[:, None]
-            rows = np.concatenate([totals / np.maximum(counts, 1), peaks], axis=1)[_wanted(turn)]
-            total, peak = totals[settled].copy(), peaks[settled].copy()
-        position, timestep = turn.chunk.position, state.timestep + settled
-        return StreamState(position, timestep, known, hidden, cell, total, peak, state.window), rows
+            return top
+        pooled = self._pooled(turn, n, batch)[0]
+        if pooled is not None:
+            return pooled[turn.wanted]
+        if turn.after is None and len(top):
+            return top[-1:]
+        return np.concatenate([turn.state.hidden[-1:], top])[turn.wanted]
 
-    def _classified(self, turn: Turn, after: StreamState, logits: Array, run: _Run | None) -> Step:
-        fractions = _known_fractions(turn)
+    def _top(self, turn: Turn, n: int, batch: _Batch | None) -> Array:
+        """The top layer's states of the chunk's tokens: [time, unit]."""
+        row = batch.rows[n] if batch else None
+        return turn.state.hidden[:0] if batch is None or row is None else batch.hidden[-1][row, : len(turn)]
+
+    def _pooled(self, turn: Turn, n: int, batch: _Batch | None) -> tuple[Array | None, Array | None, Array | None]:
+        """Mean and maximum after each number of the chunk's tokens, and sum and maximum after the settled ones."""
+        total, peak = turn.state.total, turn.state.peak
+        if total is None or peak is None:
+            return None, None, None
+        top, settled = self._top(turn, n, batch), turn.chunk.settled
+        totals = np.add.accumulate(np.concatenate([total[None], top]))  # one after the other, as the kernel sums
+        peaks = np.maximum.accumulate(np.concatenate([peak[None], top]))
+        counts = np.arange(turn.state.timestep, turn.state.timestep + len(totals)).astype(np.float32)[:, None]
+        features = np.concatenate([totals / np.maximum(counts, 1), peaks], axis=1)
+        return features, totals[settled].copy(), peaks[settled].copy()
+
+    def _classified(
+        self, turn: Turn, after: StreamState, logits: Array, scores: list[Scores], n: int, batch: _Batch | None
+    ) -> Step:
         first = len(turn) + 1 - len(logits)  # the chunk's tokens up to the first answer
         answers = [
             Answer(
-                turn.state.timestep + n,
-                fractions[n],
-                z,
-                scores=self.predictor.decoder.scores(z),
-                inside=self._inside(turn, run, n, None),
+                turn.state.timestep + read,
+                turn.known_fraction(read),
+                logits[read - first],
+                scores=scores[read - first],
+                inside=self._inside(turn, n, batch, read, None),
             )
-            for n, z in enumerate(logits, first)
+            for read in range(first, len(turn) + 1)
         ]
         position = turn.state.position
         return Step(after, turn, answers, Excerpt(turn.chunk.text, position.offset, position.utf16))
 
-    def _tagged(self, turn: Turn, after: StreamState, emissions: Array, run: _Run | None) -> Step:
+    def _tagged(self, turn: Turn, after: StreamState, emissions: Array, row: int, batch: _Batch | None) -> Step:
         """A tagger's window moves with each settled token."""
         before = turn.state.window
         assert before is not None
         assert self.filter is not None
         excerpt = Excerpt(before.excerpt.text + turn.chunk.text, before.excerpt.offset, before.excerpt.utf16)
         tokens, settled, tail = self._scored(turn, emissions), turn.chunk.settled, after.position.offset
-        fractions = _known_fractions(turn)
 
         def answer(n: int, entities: list[StreamEntity]) -> Answer:
-            shown = (emissions, before, tokens)
-            inside = self._inside(turn, run, n, shown)
-            first = 0 if turn.after is None else n - 1
-            return Answer(
-                turn.state.timestep + n, fractions[n], emissions[first:n], entities=tuple(entities), inside=inside
-            )
+            inside = self._inside(turn, row, batch, n, (emissions, before, tokens))
+            shown = emissions[0 if turn.after is None else n - 1 : n]
+            fraction = turn.known_fraction(n)
+            return Answer(turn.state.timestep + n, fraction, shown, entities=tuple(entities), inside=inside)
 
         if turn.after is None:
             entities, window = self.filter.read(before, excerpt, tokens, settled, tail)
             answers = [answer(len(turn), entities)] if turn.state.timestep + len(turn) else []
             return Step(replace(after, window=window), turn, answers, excerpt)
         answers, window = [], before
+        final: list[StreamEntity] = []  # given with the next answer, where they became final at a token without one
         for n in range(1, len(turn) + 1):
             if n <= settled:
                 end = tokens.starts[n] if n < settled else tail
@@ -261,7 +328,13 @@ class Streamer:
             elif n > turn.after:
                 entities, _ = self.filter.read(window, excerpt, tokens[settled:n], 0, tail)
             if n > turn.after:
-                answers.append(answer(n, entities))
+                answers.append(answer(n, [*final, *entities]))
+                final = []
+            elif n <= settled:
+                final += [e for e in entities if e.final]
+        if final:
+            entities, _ = self.filter.read(window, excerpt, tokens[settled:], 0, tail)
+            answers.append(answer(len(turn), [*final, *entities]))
         if not settled:
             _, window = self.filter.read(window, excerpt, tokens[:0], 0, tail)
         return Step(replace(after, window=window), turn, answers, excerpt)
@@ -275,17 +348,24 @@ class Streamer:
         return TaggedTokens(starts, ends, scored)
 
     def _inside(
-        self, turn: Turn, run: _Run | None, stop: int, tagged: tuple[Array, TagWindow, TaggedTokens] | None
+        self,
+        turn: Turn,
+        n: int,
+        batch: _Batch | None,
+        stop: int,
+        tagged: tuple[Array, TagWindow, TaggedTokens] | None,
     ) -> Inside | None:
         """What is shown of the chunk's tokens up to `stop`: of all of them, or of the last where each is answered."""
-        if turn.plan is None or run is None or not stop:
+        row = batch.rows[n] if batch else None
+        if turn.plan is None or batch is None or row is None or not stop:
             return None
+        record = batch.record.text(row, len(turn))
         first = 0 if turn.after is None else stop - 1
         options, whole = turn.plan.inspection, turn.plan.select(len(turn))
         chosen = replace(whole, timesteps=tuple(range(first, stop)))
         phase_gates = ("forget_gate", "input_gate") if "phases" in options.reduce else ()
         names = {*turn.plan.tensors, *turn.plan.reduced, *phase_gates}
-        values = self.predictor.selected(run.record, names, chosen)
+        values = self.predictor.selected(record, names, chosen)
         emissions = marginals = None
         if options.token_scores and tagged and self.filter:
             emissions, window, tokens = tagged
@@ -294,21 +374,21 @@ class Streamer:
         return Inside(
             replace(chosen, timesteps=tuple(turn.state.timestep + t for t in chosen.timesteps)),
             {name: values[name] for name in turn.plan.tensors},
-            self._certificate(turn, run),
+            self._certificate(turn, record),
             reduce({n: values[n] for n in turn.plan.reduced}, options.reduce, values) if options.reduce else None,
             None,
-            run.embedding[first:stop] if options.embedding and run.embedding is not None else None,
+            batch.embedding[row, first:stop] if options.embedding and batch.embedding is not None else None,
             emissions,
             marginals,
         )
 
-    def _certificate(self, turn: Turn, run: _Run) -> Certificate:
+    def _certificate(self, turn: Turn, record: Record) -> Certificate:
         """As an inspection's, of the steps of this chunk: the first of them begins at the stream's state."""
         largest, runner, state = 0.0, self.predictor.runner, turn.state
-        for layer, (activations,) in enumerate(run.record.activations):
+        for layer, (activations,) in enumerate(record.activations):
             steps = chosen_timesteps(turn.chunk.text, len(turn), layer, "forward")
             recurrence = self.predictor.network.encoder.recurrence(layer, "forward")
-            x = run.record.later_inputs[layer - 1][steps] if layer else None
+            x = record.later_inputs[layer - 1][steps] if layer else None
             if x is None:
                 x = runner.embedded({kind: ids[steps] for kind, ids in turn.ids.items()})
             initial = {"hidden_state": state.hidden[layer]}
@@ -326,24 +406,9 @@ def _in_tail(state: StreamState, chunk: Chunk) -> int:
     return bisect_left(chunk.tokens.starts, begins, chunk.context) - chunk.context
 
 
-def _wanted(turn: Turn) -> slice:
-    """The rows of a classifier's answers among those of the state before the chunk and of each of its tokens."""
-    if turn.after is not None:
-        return slice(turn.after + 1, None)
-    return slice(len(turn), None if turn.state.timestep + len(turn) else 0)
-
-
-def _known(turn: Turn) -> list[int]:
-    """For each token 1 if the vocabulary has it, less 1 if it is a kind's, as `Prepared.known_fraction` counts."""
-    known = (turn.ids["token"][:, 0] != UNKNOWN).tolist()
-    return [n - (form in KIND_FORMS) for n, form in zip(known, turn.tokens.forms, strict=True)]
-
-
-def _known_fractions(turn: Turn) -> list[float]:
-    """known_fraction after each number of the chunk's tokens, from none on."""
-    known, count = turn.state.known, turn.state.timestep
-    fractions = [max(0, known) / max(1, count)]
-    for n in _known(turn):
-        known, count = known + n, count + 1
-        fractions.append(max(0, known) / count)
-    return fractions
+def _initial(turns: list[Turn]) -> list[State]:
+    """Each layer's states before the chunks: [turn, unit]."""
+    hidden = torch.from_numpy(np.array([t.state.hidden for t in turns]).swapaxes(0, 1).copy())
+    cells = [t.state.cell for t in turns if t.state.cell is not None]
+    cell = torch.from_numpy(np.array(cells).swapaxes(0, 1).copy()) if cells else None
+    return [(hidden[n], None if cell is None else cell[n]) for n in range(len(hidden))]
