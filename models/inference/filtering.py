@@ -19,7 +19,7 @@ from ..network.crf import LinearChain, TextLattice
 from ..network.spans import Span, to_spans
 from .prediction import Array, Entity
 
-MOST_CHARACTERS = 512  # code points of a window
+MOST_CHARACTERS = 256  # code points of a window
 _HOPELESS = 5000.0  # a path so far behind has a forbidden step in it, which no later token makes up for
 _LARGE = 32768.0  # beyond it float32 has two decimals left: a column then counts from its best tag, as no path minds
 

@@ -22,7 +22,7 @@ from .predictor import Predictor
 MOST_BYTES = 48_000  # so that a sealed state stays under 64 KB as text
 _COUNTS = struct.Struct("<qqqqHBHHB")  # offset, utf16, timestep, known; bytes of left, gap, tail and excerpt's; kind
 _WINDOW = struct.Struct("<BB")  # tokens of the window; whether a column stands before it
-_MOST_WINDOW, _LEAST_WINDOW = 64, 8  # tokens
+_MOST_WINDOW, _LEAST_WINDOW = 32, 8  # tokens
 _GAP_CHARACTERS = 3
 
 

@@ -8,113 +8,29 @@ one batch. On the fused kernel every state, logit and emission is bit for bit th
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from ..analysis.reductions import reduce
 from ..errors import OptionError, TooManyCharacters, TooManyTokens
 from ..network.constraints import barred
 from ..network.crf import FORBIDDEN
-from ..recurrence.certificate import Certificate, chosen_timesteps, recurrence_error
 from ..recurrence.layer import State
 from ..runtime.grouping import similar_lengths
 from ..runtime.runner import Recording
 from ..text.chunks import Chunk, read_chunk
-from ..text.features import TextIds, batch_ids, text_ids
+from ..text.features import batch_ids, text_ids
 from ..text.tokenizers import KIND_FORMS, READINGS
-from ..text.tokens import Tokens
 from ..text.vocabulary import UNKNOWN
 from .decoding import Scores
 from .filtering import Excerpt, StreamEntity, TagFilter, TaggedTokens, TagWindow
 from .inspection import Inspection, Plan, plan
-from .prediction import Array, Inside
+from .prediction import Array
 from .predictor import Predictor, Record
+from .shown import ShownTurn
 from .stream_state import Layout, StreamState
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A chunk that is ready to run.
-
-    after: the answers wanted, those that follow so many of its tokens and more; None: the last alone.
-    """
-
-    state: StreamState
-    chunk: Chunk
-    tokens: Tokens
-    ids: TextIds = field(repr=False)
-    known: list[int] = field(repr=False)  # for each token 1 if the vocabulary has it, less 1 if it is of a kind
-    plan: Plan | None = None
-    after: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def answering(self, after: int) -> "Turn":
-        """The same with an answer after each token from the one at `after` on."""
-        return replace(self, after=after)
-
-    def unchanged(self, before: "Turn") -> int:
-        """How many of the first tokens are read just as the turn before, of the same stream, has read them already."""
-        pairs = zip(before.places()[before.chunk.settled :], self.places(), strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    def places(self) -> list[tuple[int, int, str, str]]:
-        """Where each token stands in the whole text, and what the features read of it."""
-        origin, tokens = self.chunk.origin, self.tokens
-        spellings = tokens.spellings or tokens.forms
-        return [
-            (start + origin, end + origin, form, spelling)
-            for start, end, form, spelling in zip(tokens.starts, tokens.ends, tokens.forms, spellings, strict=True)
-        ]
-
-    def known_fraction(self, read: int) -> float:
-        """Of the text up to so many of the chunk's tokens, as `Prepared.known_fraction` counts."""
-        return max(0, self.state.known + sum(self.known[:read])) / max(1, self.state.timestep + read)
-
-    @property
-    def wanted(self) -> slice:
-        """The answers wanted among those before the chunk and after each of its tokens."""
-        if self.after is not None:
-            return slice(self.after + 1, None)
-        return slice(len(self), None if self.state.timestep + len(self) else 0)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the text says up to a token.
-
-    timestep: tokens up to here; scores: a classifier's, best first; entities: a tagger's that were not final before;
-    inside: of the tokens `first` to timestep.
-    """
-
-    timestep: int
-    known_fraction: float
-    logits: Array = field(repr=False)
-    scores: Scores | None = None
-    entities: tuple[StreamEntity, ...] | None = None
-    inside: Inside | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Step:
-    """The stream after a turn. answers: as asked for; none where the text has no token yet.
-
-    excerpt: the text of the tokens read in this turn, and of a tagger's open ones before them.
-    """
-
-    state: StreamState
-    turn: Turn = field(repr=False)
-    answers: list[Answer]
-    excerpt: Excerpt = field(repr=False)
-
-    @property
-    def timestep(self) -> int:
-        """The tokens so far."""
-        return self.turn.state.timestep + len(self.turn)
+from .turns import Answer, Step, Turn
 
 
 @dataclass(frozen=True)
@@ -288,13 +204,14 @@ class Streamer:
         self, turn: Turn, after: StreamState, logits: Array, scores: list[Scores], n: int, batch: _Batch | None
     ) -> Step:
         first = len(turn) + 1 - len(logits)  # the chunk's tokens up to the first answer
+        shown = self._shown(turn, n, batch)
         answers = [
             Answer(
                 turn.state.timestep + read,
                 turn.known_fraction(read),
                 logits[read - first],
                 scores=scores[read - first],
-                inside=self._inside(turn, n, batch, read, None),
+                inside=shown.inside(turn.first_shown(read), read) if shown and read else None,
             )
             for read in range(first, len(turn) + 1)
         ]
@@ -309,35 +226,53 @@ class Streamer:
         excerpt = Excerpt(before.excerpt.text + turn.chunk.text, before.excerpt.offset, before.excerpt.utf16)
         tokens, settled, tail = self._scored(turn, emissions), turn.chunk.settled, after.position.offset
 
-        def answer(n: int, entities: list[StreamEntity]) -> Answer:
-            inside = self._inside(turn, row, batch, n, (emissions, before, tokens))
-            shown = emissions[0 if turn.after is None else n - 1 : n]
-            fraction = turn.known_fraction(n)
-            return Answer(turn.state.timestep + n, fraction, shown, entities=tuple(entities), inside=inside)
+        shown = self._shown(turn, row, batch)
+        scored = shown is not None and shown.plan.inspection.token_scores
+
+        def answer(n: int, entities: list[StreamEntity], window: TagWindow, read: int) -> Answer:
+            """After n tokens, of which `read` stand before or in the window."""
+            assert self.filter is not None
+            first = turn.first_shown(n)
+            inside = None
+            if shown and n:
+                own = emissions[first:n] if scored else None
+                marginals = self.filter.marginals(window, tokens[read:n])[first - n :] if scored else None
+                inside = shown.inside(first, n, own, None if marginals is None else marginals.astype(np.float32))
+            timestep = turn.state.timestep + n
+            return Answer(timestep, turn.known_fraction(n), emissions[first:n], entities=tuple(entities), inside=inside)
 
         if turn.after is None:
             entities, window = self.filter.read(before, excerpt, tokens, settled, tail)
-            answers = [answer(len(turn), entities)] if turn.state.timestep + len(turn) else []
+            answers = [answer(len(turn), entities, before, 0)] if turn.state.timestep + len(turn) else []
             return Step(replace(after, window=window), turn, answers, excerpt)
         answers, window = [], before
         final: list[StreamEntity] = []  # given with the next answer, where they became final at a token without one
         for n in range(1, len(turn) + 1):
+            base, read = window, min(n - 1, settled)
             if n <= settled:
                 end = tokens.starts[n] if n < settled else tail
                 entities, window = self.filter.read(window, excerpt, tokens[n - 1 : n], 1, end)
             elif n > turn.after:
                 entities, _ = self.filter.read(window, excerpt, tokens[settled:n], 0, tail)
             if n > turn.after:
-                answers.append(answer(n, [*final, *entities]))
+                answers.append(answer(n, [*final, *entities], base, read))
                 final = []
             elif n <= settled:
                 final += [e for e in entities if e.final]
         if final:
             entities, _ = self.filter.read(window, excerpt, tokens[settled:], 0, tail)
-            answers.append(answer(len(turn), [*final, *entities]))
+            answers.append(answer(len(turn), [*final, *entities], base, read))
         if not settled:
             _, window = self.filter.read(window, excerpt, tokens[:0], 0, tail)
         return Step(replace(after, window=window), turn, answers, excerpt)
+
+    def _shown(self, turn: Turn, n: int, batch: _Batch | None) -> ShownTurn | None:
+        """What is shown of turn number n, where it asks for anything and has tokens."""
+        row = batch.rows[n] if batch else None
+        if turn.plan is None or batch is None or row is None:
+            return None
+        embedding = None if batch.embedding is None else batch.embedding[row, : len(turn)]
+        return ShownTurn(self.predictor, turn, batch.record.text(row, len(turn)), embedding)
 
     def _scored(self, turn: Turn, emissions: Array) -> TaggedTokens:
         """The chunk's tokens as the decoder takes them: tags that a token cannot have are forbidden."""
@@ -346,58 +281,6 @@ class Streamer:
         origin = turn.chunk.origin
         starts, ends = ([place + origin for place in places] for places in (turn.tokens.starts, turn.tokens.ends))
         return TaggedTokens(starts, ends, scored)
-
-    def _inside(
-        self,
-        turn: Turn,
-        n: int,
-        batch: _Batch | None,
-        stop: int,
-        tagged: tuple[Array, TagWindow, TaggedTokens] | None,
-    ) -> Inside | None:
-        """What is shown of the chunk's tokens up to `stop`: of all of them, or of the last where each is answered."""
-        row = batch.rows[n] if batch else None
-        if turn.plan is None or batch is None or row is None or not stop:
-            return None
-        record = batch.record.text(row, len(turn))
-        first = 0 if turn.after is None else stop - 1
-        options, whole = turn.plan.inspection, turn.plan.select(len(turn))
-        chosen = replace(whole, timesteps=tuple(range(first, stop)))
-        phase_gates = ("forget_gate", "input_gate") if "phases" in options.reduce else ()
-        names = {*turn.plan.tensors, *turn.plan.reduced, *phase_gates}
-        values = self.predictor.selected(record, names, chosen)
-        emissions = marginals = None
-        if options.token_scores and tagged and self.filter:
-            emissions, window, tokens = tagged
-            emissions = emissions[first:stop]
-            marginals = self.filter.marginals(window, tokens[:stop])[first:].astype(np.float32)
-        return Inside(
-            replace(chosen, timesteps=tuple(turn.state.timestep + t for t in chosen.timesteps)),
-            {name: values[name] for name in turn.plan.tensors},
-            self._certificate(turn, record),
-            reduce({n: values[n] for n in turn.plan.reduced}, options.reduce, values) if options.reduce else None,
-            None,
-            batch.embedding[row, first:stop] if options.embedding and batch.embedding is not None else None,
-            emissions,
-            marginals,
-        )
-
-    def _certificate(self, turn: Turn, record: Record) -> Certificate:
-        """As an inspection's, of the steps of this chunk: the first of them begins at the stream's state."""
-        largest, runner, state = 0.0, self.predictor.runner, turn.state
-        for layer, (activations,) in enumerate(record.activations):
-            steps = chosen_timesteps(turn.chunk.text, len(turn), layer, "forward")
-            recurrence = self.predictor.network.encoder.recurrence(layer, "forward")
-            x = record.later_inputs[layer - 1][steps] if layer else None
-            if x is None:
-                x = runner.embedded({kind: ids[steps] for kind, ids in turn.ids.items()})
-            initial = {"hidden_state": state.hidden[layer]}
-            if state.cell is not None:
-                initial["cell_state"] = state.cell[layer]
-            weights = recurrence.weights.to(torch.float64)
-            error = recurrence_error(recurrence.cell, weights, x, activations, "forward", steps, initial)
-            largest = max(largest, error)
-        return Certificate(largest, runner.precision, self.predictor.device.type, runner.kernel)
 
 
 def _in_tail(state: StreamState, chunk: Chunk) -> int:

@@ -9,7 +9,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import ModelError
 from models.inference.stream_state import StreamState
-from models.inference.streaming import Step, Streamer
+from models.inference.streaming import Streamer
+from models.inference.turns import Step
 
 from ..engine.terms import Terms
 from ..errors import ForeignOrigin, FrameRejected, NotReady, ServiceError, StreamIdle, TooManyStreams
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 PROTOCOL, KEY_PROTOCOL = "gatescope", "gatescope.key."
 _DONE, _BUG = 1000, 1011
 # status of a problem -> code of the close (RFC 6455, 7.4.1, and IANA's registry): of all others 1008
-_CODES = {400: 1007, 408: 1001, 413: 1009, 429: 1013, 500: _BUG, 503: 1013, 504: 1013}
+_CODES = {400: 1007, 415: 1003, 408: 1001, 413: 1009, 429: 1013, 500: _BUG, 503: 1013, 504: 1013}
 
 
 async def serve_stream(websocket: WebSocket, name: str) -> None:
@@ -151,3 +152,4 @@ class Stream:
 
     async def _send(self, frame: dict[str, Any]) -> None:
         await self.websocket.send_text(dumps(frame).decode())
+        await asyncio.sleep(0)  # sending does not suspend while the client reads: others have their turn

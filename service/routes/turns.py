@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from models.errors import NotStreamable
 from models.inference.predictor import Predictor
 from models.inference.stream_state import StreamState
-from models.inference.streaming import Step, Streamer, Turn
+from models.inference.streaming import Streamer
+from models.inference.turns import Step, Turn
 
 from ..engine.terms import Terms
 from ..state import State

@@ -38,7 +38,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.AnswerTooLarge: (413, "Answer too large"),
     s.StateRejected: (422, "State rejected"),
     s.ForeignOrigin: (403, "Foreign origin"),
-    s.FrameRejected: (422, "Frame rejected"),
+    s.FrameRejected: (415, "Frame rejected"),
     s.TooManyStreams: (503, "Too many streams"),
     s.StreamIdle: (408, "Stream idle"),
     s.Overloaded: (429, "Too many requests"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.inference.predictor import Predictor
-from models.inference.streaming import Answer, Step
+from models.inference.turns import Answer, Step
 from models.text.vocabulary import UNKNOWN
 
 from .rendering import Style, inside

@@ -18,7 +18,8 @@ from models.inference.inspection import Inspection, Select, Timesteps
 from models.inference.prediction import Prediction
 from models.inference.predictor import Predictor
 from models.inference.stream_state import StreamState
-from models.inference.streaming import Step, Streamer
+from models.inference.streaming import Streamer
+from models.inference.turns import Step
 from models.runtime.cpu.kernel import available
 from tests.conftest import NER, TINY, WORDS, Tiny, make_checkpoint
 from tests.models.text.test_chunks import joined, utf16
@@ -243,7 +244,7 @@ def test_what_a_stream_cannot_show_is_an_error(shown: Inspection, reason: str, c
 
 
 def test_an_entity_longer_than_the_window_is_given_in_parts_that_cover_it(checkpoints: dict[str, Path]) -> None:
-    """Every token is I-PER here: the whole is one entity, and a stream keeps 64 tokens at most."""
+    """Every token is I-PER here: the whole is one entity, and a stream keeps a few at most."""
     stream = streamer(checkpoints["tiny-zh-ner-lstm"])
     assert stream.filter is not None
     emissions = np.zeros((200, len(stream.filter.tags)), np.float32)
@@ -255,7 +256,7 @@ def test_an_entity_longer_than_the_window_is_given_in_parts_that_cover_it(checkp
         tokens = TaggedTokens([n], [n + 1], emissions[n : n + 1])
         entities, window = stream.filter.read(window, text.since(window.excerpt.offset, n + 1), tokens, 1, n + 1)
         given += [(e.start, e.end) for e in entities if e.final]
-        assert len(window.starts) <= 64
+        assert len(window.starts) <= stream.layout.window
     covered = [*given, (entities[-1].start, entities[-1].end)]
     assert [start for start, _ in covered[1:]] == [end for _, end in covered[:-1]]
     assert (covered[0][0], covered[-1][1]) == (0, 200)
