@@ -1,6 +1,7 @@
 """stream over a real WebSocket: a frame a token, every error a frame and a close, and a server that survives its clients."""
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -183,6 +184,18 @@ def test_as_many_streams_as_the_setting_says_and_not_one_more(serve: Serve) -> N
             except InvalidStatus:
                 threading.Event().wait(0.02)
         raise AssertionError("the place was never free again")
+
+
+def test_a_server_that_stops_closes_its_streams_and_waits_for_none(serve: Serve) -> None:
+    with contextlib.ExitStack() as stack:
+        with serve(drain_ms=0) as client:
+            connection = stack.enter_context(opened(client))
+            say(connection, text="好")
+            assert hear(connection)["timestep"] == 1
+        with pytest.raises(ConnectionClosed) as caught:  # the server has stopped: its end of the block says so
+            connection.recv(timeout=10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
 
 
 def test_a_key_comes_as_a_subprotocol_and_never_in_the_query(serve: Serve) -> None:
