@@ -18,6 +18,7 @@ from models.inference.stream_state import StreamState
 from models.inference.streaming import Streamer
 from models.runtime.cpu.fused import FusedRunner
 from models.runtime.cpu.tables import tabulate
+from service.sealing import Sealer, random_key
 
 from .ratios import Spread
 from .texts import texts
@@ -26,6 +27,7 @@ from .wording import spread
 MODELS = ("zh-sentiment-lstm", "en-sentiment-lstm", "zh-ner-lstm")
 EARLY, LATE, LENGTH, TOGETHER = 10, 10_000, 2_000, 64
 _SAMPLED = 20  # of the prefixes every so many is timed
+_REST = 600  # bytes of a state besides h and c, about
 _TABLES = 128_000_000  # bytes, as the service has
 
 
@@ -65,6 +67,17 @@ def run(weights: Path, rounds: int) -> Iterator[str]:
         yield f"{name}: {LENGTH} prefixes / one stream: {tokens:.0f} in tokens run, {spread(seconds.stored())} in time"
         together = spread(together_over_alone(subject, rounds).stored())
         yield f"{name}: tokens a second, {TOGETHER} streams / one: {together}"
+
+    yield sealing()
+
+
+def sealing(units: int = 256) -> str:
+    """Seconds of sealing and opening the state of one LSTM layer, the fastest of many."""
+    sealer, weights, size = Sealer((random_key(),), 3600), "5a" * 32, _REST + 8 * units
+    token = sealer.seal(bytes(size), weights)
+    sealed = min(_timed(partial(sealer.seal, bytes(size), weights)) for _ in range(5000))
+    opened = min(_timed(partial(sealer.open, token, size, weights)) for _ in range(5000))
+    return f"a state of {units} units: sealed in {sealed * 1e6:.0f} us, opened in {opened * 1e6:.0f} us"
 
 
 def late_over_early(subject: Subject, rounds: int) -> Spread:
