@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import growth, report, results, serving, summary
+from . import forgeries, growth, replicas, report, results, serving, streaming, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
 from .targets import place, regressed, verdicts
@@ -90,10 +90,29 @@ def quick(options: argparse.Namespace) -> None:
         raise SystemExit("\n".join([*worse, *failed]))
 
 
+def streams(options: argparse.Namespace) -> None:
+    """What a token of a stream costs: late, early, against prefixes, alone and 64 together: 3 minutes."""
+    for line in streaming.run(options.weights, options.rounds):
+        print(line, flush=True)
+
+
+def forged_tokens(options: argparse.Namespace) -> None:
+    """A million forged or altered state tokens: how many are accepted: 2 minutes."""
+    print(forgeries.run(1_000_000))
+
+
+def killed_servers(options: argparse.Namespace) -> None:
+    """A hundred thousand steps over two servers that are killed at random: what is lost: 10 minutes."""
+    print(replicas.run(options.weights, "zh-sentiment-lstm", steps=100_000, every_s=5.0))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernels": kernels,
     "servers": servers,
     "growth": growing,
+    "streaming": streams,
+    "forgeries": forged_tokens,
+    "replicas": killed_servers,
     "report": page,
     "all": everything,
     "quick": quick,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .inference.inspection import Inspection, Select, Timesteps
     from .inference.prediction import Prediction
     from .inference.predictor import Predictor
+    from .inference.streaming import Streamer
 
 _MODULES = {
     "Analyst": ".inference.analyst",
@@ -23,6 +24,7 @@ _MODULES = {
     "Prediction": ".inference.prediction",
     "Predictor": ".inference.predictor",
     "Select": ".inference.inspection",
+    "Streamer": ".inference.streaming",
     "Timesteps": ".inference.inspection",
     "load_checkpoint": ".checkpoint.checkpoint",
     "save_checkpoint": ".checkpoint.checkpoint",
@@ -36,6 +38,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Select",
+    "Streamer",
     "Timesteps",
     "load_checkpoint",
     "save_checkpoint",

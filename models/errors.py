@@ -11,6 +11,7 @@ ModelError
 │   ├── TooManyTokens
 │   ├── TooManyCharacters
 │   ├── ActivationsUnavailable
+│   ├── NotStreamable
 │   ├── SelectionError
 │   └── OptionError
 └── TrainingError              data or a recipe that cannot be trained on
@@ -88,6 +89,15 @@ class ActivationsUnavailable(InputError):
     def __init__(self, asked: str, available: Sequence[str]) -> None:
         self.asked, self.available = asked, tuple(available)
         super().__init__(f"there is no tensor {asked!r} in this model: it has {', '.join(available)}")
+
+
+class NotStreamable(InputError):
+    """A model that cannot be fed in chunks; streamable: those that can, where they are known."""
+
+    def __init__(self, name: str, reason: str, streamable: Sequence[str] | None = None) -> None:
+        self.name, self.reason, self.streamable = name, reason, streamable
+        others = "" if streamable is None else f" ({', '.join(streamable) or 'none is loaded'})"
+        super().__init__(f"{name} {reason}: ask a forward-only model{others}, or send the whole text to predict")
 
 
 class SelectionError(InputError):

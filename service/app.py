@@ -16,7 +16,19 @@ from .registry.board import Board
 from .registry.control import Control
 from .registry.registry import Registry
 from .registry.startup import check_kernel, check_weights, choose_device
-from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures, repository
+from .routes import (
+    analyses,
+    docs,
+    documented,
+    health,
+    huggingface,
+    native,
+    open_inference,
+    pictures,
+    repository,
+    streaming,
+)
+from .sealing import sealer
 from .settings import Settings
 from .state import State
 from .version import VERSION
@@ -44,7 +56,9 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         control = Control(registry, board)
         following = control.following() if settings.model_control == "explicit" else contextlib.nullcontext()
         engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
-        state = app.state.service = State(settings, registry, control, engine, device, asyncio.Event(), asyncio.Lock())
+        state = app.state.service = State(
+            settings, registry, control, engine, device, asyncio.Event(), asyncio.Lock(), sealer(settings)
+        )
         loading = asyncio.create_task(_load(state))
         async with following:
             with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
@@ -64,7 +78,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         middleware=chain(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for routes in (native, analyses, pictures, huggingface, open_inference, repository, health, docs):
+    for routes in (native, analyses, streaming, pictures, huggingface, open_inference, repository, health, docs):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)

@@ -4,10 +4,10 @@ ServiceError
 ├── StartupError          the server cannot start as it was set up
 ├── RequestError          the request, before any model sees it
 │   ├── Unauthorized, MalformedBody, BodyTooLarge, NotJson, EncodedBody, SlowBody, InvalidRequest, NotAcceptable
-│   ├── UnknownModel, BatchTooLarge, AnswerTooLarge
+│   ├── UnknownModel, BatchTooLarge, AnswerTooLarge, StateRejected, FrameRejected, ForeignOrigin
 │   ├── ControlOff, ForeignCaller, NoAdminKey, LoadRefused
 └── Unavailable           a good request at a bad time
-    ├── Overloaded, DeadlineExceeded, ClientLeft, NotReady, NotFollowed
+    ├── Overloaded, TooManyStreams, StreamIdle, DeadlineExceeded, ClientLeft, NotReady, NotFollowed
 """
 
 from collections.abc import Sequence
@@ -126,6 +126,27 @@ class LoadRefused(RequestError):
         super().__init__(f"the model {name[:64]!r} was not loaded: {reason}")
 
 
+class StateRejected(RequestError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the state is not accepted: {reason}: send the text again from its beginning, with state null"
+        )
+
+
+class FrameRejected(RequestError):
+    """A frame of a stream that is not a text frame."""
+
+    def __init__(self) -> None:
+        super().__init__('the frame is binary, allowed are text frames of JSON: send {"text": "..."} or {"done": true}')
+
+
+class ForeignOrigin(RequestError):
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"the page at {origin[:100]!r} may not open streams here: set GATESCOPE_CORS_ORIGINS to allow its origin"
+        )
+
+
 class Unavailable(ServiceError):
     """A good request at a bad time; retry_after_s where waiting helps."""
 
@@ -136,6 +157,20 @@ class Overloaded(Unavailable):
     def __init__(self, waiting: int, limit: int, what: str, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{waiting} {what} are waiting and at most {limit} may: try again in {retry_after_s:.1f} s")
+
+
+class TooManyStreams(Unavailable):
+    def __init__(self, limit: int) -> None:
+        self.retry_after_s = 1.0
+        super().__init__(
+            f"{limit} streams are open, which is as many as may be (GATESCOPE_MAX_STREAMS): try again in a second, or "
+            "use step"
+        )
+
+
+class StreamIdle(Unavailable):
+    def __init__(self, limit_ms: int) -> None:
+        super().__init__(f"no frame came for {limit_ms} ms (GATESCOPE_STREAM_IDLE_MS): open the stream again")
 
 
 class DeadlineExceeded(Unavailable):

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from .errors import StartupError
 
 PREFIX = "GATESCOPE_"
+LEAST_KEY = 32  # characters of a key that seals
 _CLIENTS = ("URL", "KEY")  # variables of the command line alone
 # what Kubernetes and Docker set in a container beside a service that is called gatescope
 _LINKS = re.compile(r"(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?|NAME|ENV_\w+)")
@@ -97,12 +98,34 @@ class Settings(BaseSettings):
         description="names by which model control may be asked, besides localhost and the server's address, with "
         "commas between",
     )
+    state_key: SecretStr = Field(
+        SecretStr(""),
+        description="seals the state tokens of step, the same on all replicas; several with commas between: the first "
+        "seals, all open; 32 characters or more each; none: a random one",
+    )
+    state_lifetime_s: Positive = Field(86_400, description="a state token is accepted for so long")
+    max_streams: Positive = Field(256, description="WebSockets of one process, at the same time; beyond them 503")
+    max_frame_bytes: Annotated[int, Field(ge=1024)] = Field(
+        1_000_000, description="largest frame of a WebSocket; a larger one closes it with code 1009"
+    )
+    stream_idle_ms: Positive = Field(300_000, description="a WebSocket that sends no frame for so long is closed")
     cors_origins: str = Field("", description="web origins that browsers may ask from, with commas between; none: off")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="auto is text on a terminal, else JSON lines"
     )
     access_log: bool = Field(False, description="log every request (method, path, status, time; never a text)")
+
+    @field_validator("state_key")
+    @classmethod
+    def _state_keys(cls, value: SecretStr) -> SecretStr:
+        if any(len(key) < LEAST_KEY for key in _keys(value)):
+            raise ValueError(f"a key has {LEAST_KEY} characters or more: `openssl rand -hex 32` makes one")
+        return value
+
+    @property
+    def state_keys(self) -> tuple[str, ...]:
+        return _keys(self.state_key)
 
     @field_validator("precision")
     @classmethod
@@ -123,6 +146,10 @@ class Settings(BaseSettings):
     def uses_bfloat16(self) -> bool:
         every, single = _parsed(self.precision)
         return "bfloat16" in (every, *single.values())
+
+
+def _keys(value: SecretStr) -> tuple[str, ...]:
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 
 
 def _parsed(value: str) -> tuple[Precision, dict[str, Precision]]:

@@ -17,6 +17,7 @@ from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
 from .registry.control import Control
 from .registry.registry import Registry
+from .sealing import Sealer
 from .settings import Settings
 from .wire import schemas
 
@@ -34,6 +35,8 @@ class State:
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
+    sealer: Sealer
+    streams: set[object] = field(default_factory=set)  # WebSockets that are open
     statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
     terms: Terms = _NO_TERMS  # of the request through which a route reached it
 

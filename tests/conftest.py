@@ -14,7 +14,7 @@ from models.checkpoint.manifest import FeatureEntry, Manifest
 from models.network.network import Reads, Task, build
 from models.recurrence.cells import Cell
 from models.recurrence.layer import Direction
-from models.text.features import Feature, FeatureKind, bigram_forms
+from models.text.features import GAP_ROWS, Feature, FeatureKind, bigram_forms
 from models.text.tokenizers import TOKENIZERS
 from models.text.vocabulary import Vocabulary
 
@@ -66,7 +66,7 @@ def make_checkpoint(name: str, tiny: Tiny) -> Checkpoint:
     features, entries = [], []
     for n, kind in enumerate(tiny.kinds):
         file, vocabulary = known.get(kind, (None, None))
-        rows, dimension = len(vocabulary) if vocabulary else 50, 5 + n
+        rows, dimension = len(vocabulary) if vocabulary else GAP_ROWS if kind == "gap" else 50, 5 + n
         features.append(Feature(kind, rows, dimension, vocabulary))
         entries.append(FeatureEntry(kind=kind, rows=rows, dimension=dimension, vocabulary=file))
     manifest = Manifest(

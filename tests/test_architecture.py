@@ -39,6 +39,7 @@ SERVICE_ROOMS = (
         "settings",
         "leaving",
         "telemetry",
+        "sealing",
         "wire",
         "pictures",
         "engine",

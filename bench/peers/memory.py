@@ -66,7 +66,7 @@ def _packed(predictor: Predictor) -> Iterator[Tensor]:
         yield layer.bias
     yield from (projection.weights for projection in runner.inputs if projection.weights is not None)
     yield from (weights for layers in runner.projections for weights in layers)
-    yield from runner.head
+    yield from runner.packed_head
 
 
 def _first_group(pattern: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
 ProblemError
 ├── one class for each `error_type`, TooManyTokens of "too_many_tokens"
-└── RetryLater            the server will take the same request later: Overloaded, NotReady
+└── RetryLater            the server will take the same request later: Overloaded, NotReady, TooManyStreams
 """
 
 import re
@@ -36,6 +36,10 @@ class NotReady(RetryLater):
     """Models load, or the server is about to stop."""
 
 
+class TooManyStreams(RetryLater):
+    """As many streams are open as may be."""
+
+
 class AnswerTooLarge(ProblemError):
     """More numbers than an answer may hold: select fewer."""
 
@@ -66,6 +70,14 @@ class EmptyText(ProblemError):
 
 class EncodedBody(ProblemError):
     """A content encoding that the server does not read."""
+
+
+class ForeignOrigin(ProblemError):
+    """A page of another origin may not open a stream."""
+
+
+class FrameRejected(ProblemError):
+    """A frame of a stream that is no text."""
 
 
 class InternalError(ProblemError):
@@ -114,6 +126,10 @@ class SlowBody(ProblemError):
 
 class StateRejected(ProblemError):
     """A state that this server did not make, of other weights, or too old."""
+
+
+class StreamIdle(ProblemError):
+    """A stream was silent for too long."""
 
 
 class TooManyCharacters(ProblemError):

@@ -29,16 +29,17 @@ class Decoder:
         """outputs: logits [batch, label] of a classifier, or a tagger's emissions [batch, time, tag], padded."""
         if self.crf is None:
             logits = _host(outputs)
-            scores = self._ranked(softmax(logits, self.temperature))
+            scores = self.ranked(logits)
             return [Prediction(t.tokens, z, t.known_fraction, s) for t, z, s in zip(texts, logits, scores, strict=True)]
         return self._tagged(self.crf, texts, outputs)
 
     def scores(self, logits: Array) -> Scores:
         """softmax(logits / temperature), best first; equal scores in the order of the labels."""
-        return self._ranked(softmax(logits[None], self.temperature))[0]
+        return self.ranked(logits[None])[0]
 
-    def _ranked(self, p: NDArray[np.float64]) -> list[Scores]:
-        """p [batch, label]"""
+    def ranked(self, logits: Array) -> list[Scores]:
+        """As `scores`, of each row: logits [row, label]."""
+        p = softmax(logits, self.temperature)
         order = np.argsort(-p, axis=1, kind="stable")
         sorted_p = p[np.arange(len(p))[:, None], order]
         return [

@@ -157,7 +157,7 @@ class Predictor:
         selection = inspection_plan.select(n)
         phase_gates = ("forget_gate", "input_gate") if "phases" in options.reduce else ()
         names = {*inspection_plan.tensors, *inspection_plan.reduced, *phase_gates}
-        values = self._selected(text_record, names, selection)
+        values = self.selected(text_record, names, selection)
         reduced = {name: values[name] for name in inspection_plan.reduced}
         emissions = marginals = None
         if options.token_scores:
@@ -173,7 +173,7 @@ class Predictor:
             marginals,
         )
 
-    def _selected(self, record: "Record", names: Iterable[str], selection: Selection) -> dict[str, Array]:
+    def selected(self, record: "Record", names: Iterable[str], selection: Selection) -> dict[str, Array]:
         """The selected part of these tensors of one text: name -> [layer, direction, timestep, unit]."""
         index = self.checkpoint.manifest.directions.index
         sources = [record.activations[layer][index(d)] for layer in selection.layers for d in selection.directions]

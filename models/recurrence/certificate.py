@@ -56,16 +56,19 @@ def recurrence_error(
     activations: Mapping[str, Values],
     direction: Direction,
     timesteps: NDArray[np.int64],
+    initial: Mapping[str, Values] | None = None,
 ) -> float:
     """The largest difference of `activations` from one float64 step from the same state, and from the identities.
 
     Args: weights in float64; x [timestep, input], the inputs at the `timesteps` to check; activations name -> [time,
-          unit] of one text, one layer, one direction, without padding.
+          unit] of one text, one layer, one direction, without padding; initial name -> [unit], the state before a
+          forward text's first step, zero by default.
     """
+    first = initial or {}
     inputs = torch.from_numpy(x).to(weights.bias_ih)
 
     def previous(name: str) -> Tensor:
-        return torch.from_numpy(_previous(activations[name], direction)[timesteps]).to(inputs)
+        return torch.from_numpy(_previous(activations[name], direction, first.get(name))[timesteps]).to(inputs)
 
     if cell == "rnn":
         state = rnn_step(inputs, previous("hidden_state"), weights)
@@ -75,13 +78,15 @@ def recurrence_error(
     return max(
         _largest_difference(torch.cat(step), np.concatenate([values[timesteps] for values in (h, c, i, f, g, o)])),
         _largest_difference(o * np.tanh(c), h),
-        _largest_difference(f * _previous(c, direction) + i * g, c),
+        _largest_difference(f * _previous(c, direction, first.get("cell_state")) + i * g, c),
     )
 
 
-def _previous(states: Values, direction: Direction) -> Values:
-    """The state before each step in the direction of reading; zero before the first step."""
+def _previous(states: Values, direction: Direction, first: Values | None) -> Values:
+    """The state before each step in the direction of reading; before the first step `first`, zero by default."""
     out = np.zeros_like(states)
+    if first is not None:
+        out[0] = first
     if direction == "forward":
         out[1:] = states[:-1]
     else:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .cells import TENSORS, Cell
-from .layer import Direction, LayerActivations, Recurrence
+from .layer import Direction, LayerActivations, Recurrence, State
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Pass:
     """One run of the encoder over a padded batch.
 
     inputs[l] [batch, time, feature]: the input of layer l; hidden_states[l][d] [batch, time, unit]: its states in
-    direction d, in reading order; lengths int64 [batch].
+    direction d, in reading order; lengths int64 [batch]; initial: each layer's state before the first timestep, of a
+    forward-only network, None: zero.
     """
 
     inputs: Sequence[Tensor]
     hidden_states: tuple[tuple[Tensor, ...], ...]
     lengths: Tensor
+    initial: Sequence[State] | None = None
 
     @property
     def top(self) -> Tensor:
@@ -70,21 +72,22 @@ class Encoder(nn.Module):
             for direction in self.directions:
                 self.recurrence(layer, direction).reset()
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Pass:
-        """x [batch, time, input], lengths int64 [batch] -> the `Pass`."""
+    def forward(self, x: Tensor, lengths: Tensor, initial: Sequence[State] | None = None) -> Pass:
+        """x [batch, time, input], lengths int64 [batch], initial by layer -> the `Pass`."""
         inputs: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
         for layer in range(len(self.layers)):
             inputs.append(x)
-            states.append(tuple(self.recurrence(layer, d).run(x, lengths) for d in self.directions))
+            first = initial[layer] if initial else None
+            states.append(tuple(self.recurrence(layer, d).run(x, lengths, first) for d in self.directions))
             x = self.dropout(torch.cat(states[-1], dim=-1))
-        return Pass(tuple(inputs), tuple(states), lengths)
+        return Pass(tuple(inputs), tuple(states), lengths, initial)
 
     def activations(self, run: Pass) -> list[list[LayerActivations]]:
         """Every state, gate and preactivation of `run`: [layer][direction] -> tensor name -> [batch, time, unit]."""
         return [
             [
-                self.recurrence(layer, d).activations(x, h, run.lengths)
+                self.recurrence(layer, d).activations(x, h, run.lengths, run.initial[layer] if run.initial else None)
                 for d, h in zip(self.directions, states, strict=True)
             ]
             for layer, (x, states) in enumerate(zip(run.inputs, run.hidden_states, strict=True))

@@ -21,6 +21,7 @@ from .cells import GATES, Cell, CellWeights
 
 Direction = Literal["forward", "reverse"]
 LayerActivations = dict[str, Tensor]  # tensor name -> float32 [batch, time, unit], reading order
+State = tuple[Tensor, Tensor | None]  # (h, c) before a first step, each [batch, unit]; an RNN has no c
 
 
 def flip(x: Tensor, lengths: Tensor) -> Tensor:
@@ -62,37 +63,42 @@ class Recurrence(nn.Module):
         if self.cell == "lstm":
             weights.bias_ih.data[self.units : 2 * self.units] = 1.0
 
-    def run(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """h_t of every timestep, from a zero state.
+    def run(self, x: Tensor, lengths: Tensor, initial: State | None = None) -> Tensor:
+        """h_t of every timestep, from the state `initial`, zero by default; only the forward direction has another.
 
         Args:    x [batch, time, input]; lengths int64 [batch]: timesteps after a text's length are padding.
         Returns: [batch, time, unit] in reading order; values in the padding have no meaning.
         """
         if self.direction == "reverse":
             return flip(self.kernel(flip(x, lengths))[0], lengths)
-        out: Tensor = self.kernel(x)[0]
+        out: Tensor = self.kernel(x, _torch_state(initial))[0]
         return out
 
-    def activations(self, x: Tensor, hidden_state: Tensor, lengths: Tensor) -> LayerActivations:
+    def activations(
+        self, x: Tensor, hidden_state: Tensor, lengths: Tensor, initial: State | None = None
+    ) -> LayerActivations:
         """Every state, gate and preactivation of a pass, by replay.
 
-        Args:    x and lengths as in `run`; hidden_state, what `run` returned for them.
+        Args:    x, lengths and initial as in `run`; hidden_state, what `run` returned for them.
         Returns: `cells.TENSORS` of the cell and ``{gate}_preactivation`` of each gate (RNN: of the state), all
                  [batch, time, unit] in reading order.
         """
-        z = self.weights.preactivation(x, self._previous(hidden_state, lengths))
+        h, c = initial or (None, None)
+        z = self.weights.preactivation(x, self._previous(hidden_state, lengths, h))
         if self.cell == "rnn":
             return {"hidden_state": hidden_state, "hidden_state_preactivation": z}
-        return {"hidden_state": hidden_state, **self._lstm(z, lengths)}
+        return {"hidden_state": hidden_state, **self._lstm(z, lengths, c)}
 
-    def _previous(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """The state before each step in the direction of reading; zero before the first step."""
+    def _previous(self, states: Tensor, lengths: Tensor, first: Tensor | None) -> Tensor:
+        """The state before each step in the direction of reading; before the first step `first`, zero by default."""
+        if first is not None:
+            return torch.cat([first[:, None], states[:, :-1]], dim=1)
         if self.direction == "forward":
             return nn.functional.pad(states[:, :-1], (0, 0, 1, 0))
         previous = nn.functional.pad(states[:, 1:], (0, 0, 0, 1))
         return previous.masked_fill(padding_mask(lengths - 1, states.shape[1]), 0.0)
 
-    def _lstm(self, z: Tensor, lengths: Tensor) -> LayerActivations:
+    def _lstm(self, z: Tensor, lengths: Tensor, first: Tensor | None) -> LayerActivations:
         z_i, z_f, z_g, z_o = z.chunk(4, dim=-1)
         i, f, g, o = torch.sigmoid(z_i), torch.sigmoid(z_f), torch.tanh(z_g), torch.sigmoid(z_o)
         cell_state = i * g
@@ -102,8 +108,18 @@ class Recurrence(nn.Module):
         # making one costs as much as a step.
         order = -1 if self.direction == "reverse" else 1
         c, forget = cell_state.unbind(1)[::order], f.unbind(1)[::order]
+        if first is not None:
+            c[0].addcmul_(forget[0], first)
         for t in range(1, len(c)):
             c[t].addcmul_(forget[t], c[t - 1])
         gates = dict(zip(GATES, (i, f, g, o), strict=True))
         preactivations = {f"{name}_preactivation": z for name, z in zip(GATES, (z_i, z_f, z_g, z_o), strict=True)}
         return {"cell_state": cell_state, **gates, **preactivations}
+
+
+def _torch_state(state: State | None) -> Tensor | tuple[Tensor, Tensor] | None:
+    """As torch's modules take it: [layer, batch, unit], an RNN's alone, an LSTM's as a pair."""
+    if state is None:
+        return None
+    h, c = state
+    return h[None] if c is None else (h[None], c[None])

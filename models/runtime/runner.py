@@ -1,6 +1,6 @@
 """Which recurrence runs a network: torch's kernels, or the fused one of `models.runtime.cpu.fused`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..network.network import Classifier, Tagger
 from ..recurrence.certificate import Values, recurrence_error
 from ..recurrence.encoder import Pass
-from ..recurrence.layer import Direction, LayerActivations
+from ..recurrence.layer import Direction, LayerActivations, State
 from ..text.features import FeatureIds, TextIds, batch_ids
 from .cpu.kernel import Precision
 
@@ -34,13 +34,19 @@ class Runner(Protocol):
     def precision(self) -> Precision:
         """The precision of the recurrences' weights."""
 
-    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]: ...
+    def run(
+        self, ids: FeatureIds, lengths: Tensor, recording: Recording, initial: Sequence[State] | None = None
+    ) -> tuple[Pass, Activations | None]:
+        """initial: each layer's state before the first timestep, of a forward-only network; None: zero."""
 
     def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         """As `run`, from x_t itself: [batch, time, input]."""
 
     def outputs(self, run: Pass) -> Tensor:
         """The head's output: logits [batch, label], or emissions [batch, time, tag]."""
+
+    def head(self, read: Tensor) -> Tensor:
+        """The head's output for its inputs, one a row: [row, feature] -> [row, label or tag]."""
 
     def embedded(self, ids: TextIds) -> Values:
         """x_t of these tokens: [token, input]."""
@@ -74,17 +80,31 @@ class TorchRunner:
         return "torch-cudnn" if self.device.type == "cuda" else "torch"
 
     @torch.inference_mode()
-    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+    def run(
+        self, ids: FeatureIds, lengths: Tensor, recording: Recording, initial: Sequence[State] | None = None
+    ) -> tuple[Pass, Activations | None]:
         ids_on_device = {kind: value.to(self.device) for kind, value in ids.items()}
-        return self.run_inputs(self.network.embedding(ids_on_device), lengths, recording)
+        return self._run(self.network.embedding(ids_on_device), lengths, recording, initial)
 
     @torch.inference_mode()
     def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
-        run: Pass = self.network.encoder(x.to(self.device), lengths.to(self.device))
+        return self._run(x.to(self.device), lengths, recording, None)
+
+    def _run(
+        self, x: Tensor, lengths: Tensor, recording: Recording, initial: Sequence[State] | None
+    ) -> tuple[Pass, Activations | None]:
+        if initial is not None:
+            initial = [(h.to(self.device), None if c is None else c.to(self.device)) for h, c in initial]
+        run: Pass = self.network.encoder(x, lengths.to(self.device), initial)
         return run, self.network.encoder.activations(run) if recording != "nothing" else None
 
     def outputs(self, run: Pass) -> Tensor:
         out: Tensor = self.network.outputs(run)
+        return out
+
+    @torch.inference_mode()
+    def head(self, read: Tensor) -> Tensor:
+        out: Tensor = self.network.head(read.to(self.device))
         return out
 
     def embedded(self, ids: TextIds) -> Values:

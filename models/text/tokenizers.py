@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import regex
 
@@ -27,6 +27,7 @@ from .folding import fold
 from .tokens import BLANK, EMPTY_LINE, JOINED, LINE_BREAK, Tokens
 
 LONGEST_TOKEN = 64
+_LOOKED_AT = LONGEST_TOKEN + 8  # code points from a token's start that decide how far it goes
 Tokenizer = Callable[[str], Tokens]
 
 # accents, variation selectors, joined emoji, skin tones
@@ -100,7 +101,7 @@ _LINE_BREAK = regex.compile(r"\r\n|[\n\r\v\f\x85\u2028]")
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """How one way of reading cuts and folds.
 
     clitic: what is cut off a word's end, again and again; fold: (text, kind) -> (form, spelling).
@@ -111,9 +112,10 @@ class _Reading:
     fold: Callable[[str, str | None], tuple[str, str]]
     knows_lines: bool
 
-    def tokens(self, text: str) -> Tokens:
+    def tokens(self, text: str, first: int = 0) -> Tokens:
+        """The tokens from offset `first` on, where a token has to begin: what stands before it is looked at alone."""
         starts, ends, forms, spellings = [], [], [], []
-        for match in self.pattern.finditer(text):
+        for match in self.pattern.finditer(text, first):
             word, start, kind = match[0], match.start(), match.lastgroup
             for piece in (word,) if kind or len(word) < 3 else self._without_clitics(word):
                 form, spelling = self.fold(piece, kind)
@@ -125,7 +127,24 @@ class _Reading:
                 spellings.append(spelling)
         if not self.knows_lines:
             return Tokens(text, starts, ends, forms)
-        return Tokens(text, starts, ends, forms, spellings, _gaps(text, starts, ends))
+        return Tokens(text, starts, ends, forms, spellings, gaps(text, starts, ends))
+
+    def settled(self, text: str, first: int) -> "Settled":
+        """Which of the tokens from `first` on stay as they are, whatever follows the text.
+
+        regex's partial matching tells whether a pattern looked past the text's end: a match that never did stays. A
+        text's end is looked at by the last 68 code points at most, for no token and what is looked at behind it is
+        longer.
+        """
+        last = Settled(first, "", None)
+        for match in self.pattern.finditer(text, first):
+            start = match.start()
+            if len(text) - start <= _LOOKED_AT and self.pattern.fullmatch(text, start, partial=True):
+                return last
+            word, kind = match[0], match.lastgroup
+            pieces = [word] if kind or len(word) < 3 else self._without_clitics(word)
+            last = Settled(match.end(), pieces[-1], kind if len(pieces) == 1 else "clitic")
+        return last
 
     def _without_clitics(self, word: str) -> list[str]:
         """``can't've`` -> ``ca``, ``n't``, ``'ve``"""
@@ -136,15 +155,23 @@ class _Reading:
         return [word, *reversed(clitics)]
 
 
-def _gaps(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
+class Settled(NamedTuple):
+    """Where the settled tokens of a text end; the text and the kind of the last of them, "" where there is none."""
+
+    end: int
+    text: str
+    kind: str | None
+
+
+def gaps(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     """What stands before each token: `JOINED`, `BLANK`, `LINE_BREAK` or `EMPTY_LINE`."""
-    gaps = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))][: len(starts)]
+    found = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))][: len(starts)]
     for t in range(1, len(starts)):
         end, start = ends[t - 1], starts[t]
         if start > end:
             breaks = len(_LINE_BREAK.findall(text, end, start)) if text[end:start] not in (" ", "\u3000") else 0
-            gaps[t] = (BLANK, LINE_BREAK, EMPTY_LINE)[min(breaks, 2)]
-    return gaps
+            found[t] = (BLANK, LINE_BREAK, EMPTY_LINE)[min(breaks, 2)]
+    return found
 
 
 @lru_cache(maxsize=65536)
@@ -202,13 +229,13 @@ def characters(text: str) -> Tokens:
     return Tokens(text, starts, [i + 1 for i in starts], [form for form in forms if form])
 
 
-_WORDS = _Reading(
+_WORDS = Reading(
     _compiled(_word_pattern("['’]", _INSIDE) + f"|{_FLAG}|{_VISIBLE}{_MARKS}"),
     regex.compile(_clitic_pattern("['’]"), regex.IGNORECASE),
     _word_form,
     knows_lines=False,
 )
-_MIXED_READING = _Reading(
+_MIXED_READING = Reading(
     _MIXED,
     regex.compile(rf"{_clitic_pattern(_APOSTROPHE)}|(?<=^(?:{_NEGATED}))nt$", regex.IGNORECASE),
     _mixed_form,
@@ -227,3 +254,7 @@ def mixed(text: str) -> Tokens:
 
 
 TOKENIZERS: dict[str, Tokenizer] = {"characters": characters, "words": words, "mixed": mixed}
+
+_NEVER = regex.compile("(?!)")
+_CHARACTER_READING = Reading(_CHARACTER, _NEVER, lambda text, kind: (_folded(text), text), knows_lines=False)
+READINGS: dict[str, Reading] = {"characters": _CHARACTER_READING, "words": _WORDS, "mixed": _MIXED_READING}

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from ..errors import StartupError
 from ..layers.connection import Config
 from ..registry.board import Board
+from ..sealing import random_key
 from ..settings import Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
@@ -61,6 +62,12 @@ def _serve_in_one_process(settings: Settings) -> int:
 
 def _serve_in_workers(settings: Settings) -> int:
     """A supervisor that holds the port and restarts its workers; each worker is a complete server on that port."""
+    if not settings.state_keys:
+        log.warning(
+            "GATESCOPE_STATE_KEY is not set: state tokens of step are sealed with a random key, one for all workers: "
+            "they are good on this server alone and until it stops"
+        )
+        os.environ["GATESCOPE_STATE_KEY"] = random_key()  # which the workers read
     config = _config("service.cli.serve:app_of_worker", settings)
     with tempfile.TemporaryDirectory(prefix="gatescope-") as folder:
         os.environ[_BOARD] = folder  # which the workers read

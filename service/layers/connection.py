@@ -4,11 +4,13 @@ uvicorn's own protocol bounds none of them: `Connection` adds that and leaves th
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..settings import Settings
 from ..wire.problems import problem
@@ -20,7 +22,17 @@ class Config(uvicorn.Config):
     """uvicorn's configuration with these settings' host, port and limits on connections."""
 
     def __init__(self, app: ASGIApp | str, settings: Settings, **options: Any) -> None:
-        super().__init__(app, settings.host, settings.port, http=Connection, log_config=None, **options)
+        super().__init__(
+            app,
+            settings.host,
+            settings.port,
+            http=Connection,
+            ws=Socket,
+            ws_max_size=settings.max_frame_bytes,
+            ws_per_message_deflate=False,
+            log_config=None,
+            **options,
+        )
         self.settings = settings
 
 
@@ -28,7 +40,42 @@ class _HeadersTooLarge(Exception):
     """Ends the parser's work; the answer to the client is `Connection.refuse`'s."""
 
 
-class Connection(HttpToolsProtocol):
+class Readers(asyncio.Protocol):
+    """Ends the connection of a client that reads nothing of what it is sent. Stands before uvicorn's own class."""
+
+    config: Config
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _reading_check: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._check_reading(self.transport.get_write_buffer_size() + 1)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_reading_check()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_reading_check()
+        super().connection_lost(exc)
+
+    def _check_reading(self, before: int) -> None:
+        """Abort where nothing was read since the last check."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting >= before:
+            self.transport.abort()
+        else:
+            delay_s = self.config.settings.read_timeout_ms / 1000
+            self._reading_check = self.loop.call_later(delay_s, self._check_reading, waiting)
+
+    def _cancel_reading_check(self) -> None:
+        if self._reading_check:
+            self._reading_check.cancel()
+            self._reading_check = None
+
+
+class Connection(Readers, HttpToolsProtocol):
     """One client's connection."""
 
     config: Config
@@ -38,7 +85,6 @@ class Connection(HttpToolsProtocol):
         self.settings = self.config.settings
         self._header_bytes = 0
         self._in_headers = True
-        self._reading_check: asyncio.TimerHandle | None = None
         self._header_timer: asyncio.TimerHandle | None = self._later(self.settings.header_timeout_ms, self._close)
         limit = self.settings.max_connections
         if len(self.connections) > limit:
@@ -81,17 +127,8 @@ class Connection(HttpToolsProtocol):
         else:
             self.refuse(400, "this is not an HTTP/1.1 request: check the request line and the headers")
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._check_reading(self.transport.get_write_buffer_size() + 1)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._cancel_reading_check()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_header_timer()
-        self._cancel_reading_check()
         super().connection_lost(exc)
 
     def refuse(self, status: int, detail: str) -> None:
@@ -115,14 +152,6 @@ class Connection(HttpToolsProtocol):
         limit = self.settings.max_header_bytes
         self.refuse(431, f"request line and headers exceed {limit} bytes (GATESCOPE_MAX_HEADER_BYTES): send fewer")
 
-    def _check_reading(self, before: int) -> None:
-        """End the connection of a client that has read nothing of its answer since the last check."""
-        waiting = self.transport.get_write_buffer_size()
-        if waiting >= before:
-            self.transport.abort()
-        else:
-            self._reading_check = self._later(self.settings.read_timeout_ms, self._check_reading, waiting)
-
     def _later(self, delay_ms: int, call: object, *arguments: object) -> asyncio.TimerHandle:
         return self.loop.call_later(delay_ms / 1000, call, *arguments)  # type: ignore[arg-type]
 
@@ -135,7 +164,13 @@ class Connection(HttpToolsProtocol):
             self._header_timer.cancel()
             self._header_timer = None
 
-    def _cancel_reading_check(self) -> None:
-        if self._reading_check:
-            self._reading_check.cancel()
-            self._reading_check = None
+
+class Socket(Readers, WebSocketsSansIOProtocol):
+    """One client's WebSocket: uvicorn bounds frames and asks for life signs, `Readers` ends one that never reads."""
+
+    config: Config
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = logging.getLogger(f"{__name__}.handshakes")
+        self.logger.setLevel(logging.WARNING)  # uvicorn logs each with its query string

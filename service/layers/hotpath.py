@@ -1,4 +1,4 @@
-"""Predict and inspect without the framework's routing, which costs more than a small model's prediction.
+"""Predict, inspect and step without the framework's routing, which costs more than a small model's prediction.
 
 The routes call the same handlers, document them, and serve every spelling of a path that this layer does not match:
 answers are the same either way.
@@ -10,18 +10,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..routes import native
+from ..routes import native, streaming
 
 Handler = Callable[[Request, str], Awaitable[Response]]
 _PREFIX = "/v1/models/"
 
 
 class HotPath:
-    """``POST /v1/models/{name}/predict`` and ``/inspect``; every other request goes to `app`."""
+    """``POST /v1/models/{name}/predict``, ``/inspect`` and ``/step``; every other request goes to `app`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.verbs: dict[str, Handler] = {"predict": native.predict, "inspect": native.inspect}
+        self.verbs: dict[str, Handler] = {
+            "predict": native.predict,
+            "inspect": native.inspect,
+            "step": streaming.step,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route(scope)

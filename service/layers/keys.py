@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import StartupError, Unauthorized
 from ..settings import Settings
+from ..wire.problems import response_of
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/", "/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
@@ -106,6 +107,9 @@ class Keys:
             return
         role = self.keys.role(_key(scope))
         if role is None and scope["type"] == "websocket":
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await response_of(Unauthorized())(scope, receive, send)
+                return
             await send({"type": "websocket.close", "code": 1008, "reason": "no valid API key"})
             return
         if role is None:

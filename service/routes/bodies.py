@@ -24,9 +24,16 @@ async def read(request: Request, schema: type[Schema], settings: Settings) -> Sc
 
     Raises: NotJson, EncodedBody, BodyTooLarge, SlowBody, MalformedBody, InvalidRequest.
     """
+    return validate(decode(await content(request, settings), settings.max_json_depth), schema)
+
+
+async def content(request: Request, settings: Settings) -> bytes:
+    """The JSON of a body, not yet decoded.
+
+    Raises: NotJson, EncodedBody, BodyTooLarge, SlowBody.
+    """
     _check_content_type(request)
-    body = inflated(request, await read_bytes(request, settings), settings.max_body_bytes)
-    return validate(decode(body, settings.max_json_depth), schema)
+    return inflated(request, await read_bytes(request, settings), settings.max_body_bytes)
 
 
 async def read_bytes(request: Request, settings: Settings) -> bytes:

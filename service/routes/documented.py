@@ -18,14 +18,14 @@ from pydantic.json_schema import models_json_schema
 from models.analysis.methods import METHODS
 
 from ..wire import problems as table
-from ..wire import schemas, schemas_analyses
+from ..wire import schemas, schemas_analyses, schemas_streaming
 from ..wire.rendering import NPZ, SAFETENSORS
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 JSON = "application/json"
 _REQUESTS: tuple[type[BaseModel], ...] = tuple(
     kind
-    for module in (schemas, schemas_analyses)
+    for module in (schemas, schemas_analyses, schemas_streaming)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, schemas.StrictRequest)
 )

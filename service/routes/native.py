@@ -88,7 +88,7 @@ async def _answer(
     style: Style,
 ) -> Response:
     """Text -> tokens -> the model thread -> bytes."""
-    shown = plan(_inspection(options), predictor.shape) if options else None
+    shown = plan(inspection(options), predictor.shape) if options else None
     if options:
         media_type = bodies.accepted(request, MEDIA_TYPES)
         style = Style(media_type, options.encoding, options.decimals, style.offset_unit, style.top_k)
@@ -127,7 +127,7 @@ def _top_k(asked: int | None, predictor: Predictor) -> int | None:
     return asked
 
 
-def _inspection(options: schemas.InspectOptions) -> Inspection:
+def inspection(options: schemas.InspectOptions) -> Inspection:
     chosen = options.select or schemas.Select()
     steps = chosen.timesteps or schemas.Timesteps()
     select = Select(

@@ -22,6 +22,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.ActivationsUnavailable: (422, "No such tensor"),
     m.SelectionError: (422, "No such index"),
     m.OptionError: (422, "Option not available"),
+    m.NotStreamable: (422, "Not streamable"),
     m.CheckpointError: (404, "Model could not be loaded"),
     m.TrainingError: (422, "Training impossible"),
     s.Unauthorized: (401, "No valid key"),
@@ -39,6 +40,11 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.ForeignCaller: (403, "Foreign caller"),
     s.NoAdminKey: (403, "No admin key"),
     s.LoadRefused: (422, "Model not loaded"),
+    s.StateRejected: (422, "State rejected"),
+    s.ForeignOrigin: (403, "Foreign origin"),
+    s.FrameRejected: (415, "Frame rejected"),
+    s.TooManyStreams: (503, "Too many streams"),
+    s.StreamIdle: (408, "Stream idle"),
     s.Overloaded: (429, "Too many requests"),
     s.DeadlineExceeded: (504, "Deadline passed"),
     s.ClientLeft: (499, "Client left"),
@@ -46,6 +52,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.NotFollowed: (503, "Not followed by every worker"),
     s.StartupError: (500, "Start-up failed"),
 }
+_BUG = "this is a bug of the server: its log has the details"
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -67,7 +74,13 @@ def problem(
     headers: dict[str, str] | None = None,
     more: dict[str, int] | None = None,
 ) -> Response:
-    body = {
+    return Response(orjson.dumps(problem_body(status, title, detail, kind, more)), status, headers, MEDIA_TYPE)
+
+
+def problem_body(
+    status: int, title: str, detail: str, kind: str, more: dict[str, int] | None = None
+) -> dict[str, str | int]:
+    return {
         "type": f"urn:gatescope:problem:{kind}",
         "title": title,
         "status": status,
@@ -76,7 +89,6 @@ def problem(
         "error_type": kind,
         **(more or {}),
     }
-    return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
 
 
 def response_of(error: Exception, path: str = "") -> Response:
@@ -94,13 +106,22 @@ def response_of(error: Exception, path: str = "") -> Response:
     return problem(status, title, str(error), error_type(type(error)), headers, more)
 
 
+def body_of(error: Exception | None) -> dict[str, str | int]:
+    """The body of a ModelError's or a ServiceError's problem, of a bug's where None."""
+    if error is None:
+        return problem_body(500, "Internal error", _BUG, "internal_error")
+    status, title = row(type(error))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    more = {} if retry_after_s is None else {"retry_after_ms": math.ceil(retry_after_s * 1000)}
+    return problem_body(status, title, str(error), error_type(type(error)), more)
+
+
 def bug(scope: Scope, error: Exception) -> Response:
     """The response to an unexpected exception, which is logged."""
     log.error("a bug: %s in %s", type(error).__name__, scope.get("route", "?"), exc_info=error)
-    detail = "this is a bug of the server: its log has the details"
     if speaks_open_inference(scope["path"]):
-        return _open_inference(500, detail, {})
-    return problem(500, "Internal error", detail, "internal_error")
+        return _open_inference(500, _BUG, {})
+    return problem(500, "Internal error", _BUG, "internal_error")
 
 
 def speaks_open_inference(path: str) -> bool:

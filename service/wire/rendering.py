@@ -111,7 +111,7 @@ def _result(
     out["known_fraction"] = round(p.known_fraction, 4)
     if p.inside is not None:
         out["token_list"] = token_list(predictor, p.tokens, units)
-        out |= _inside(p.inside, style, key, arrays)
+        out |= inside(p.inside, style, key, arrays)
     return out
 
 
@@ -136,28 +136,28 @@ def token_list(predictor: Predictor, tokens: Tokens, units: NDArray[np.int64] | 
     ]
 
 
-def _inside(inside: Inside, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
+def inside(shown: Inside, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:
     def tensor(name: str, values: Array) -> dict[str, Any]:
         return {"dtype": "float32", "shape": list(values.shape), **data(values, style, f"{key}.{name}", arrays)}
 
-    s = inside.selection
+    s = shown.selection
     out: dict[str, Any] = {
         "selection": {"layers": s.layers, "directions": s.directions, "timesteps": s.timesteps, "units": s.units},
-        "tensors": {name: tensor(name, values) for name, values in inside.tensors.items()},
+        "tensors": {name: tensor(name, values) for name, values in shown.tensors.items()},
     }
-    if inside.reductions is not None:
+    if shown.reductions is not None:
         out["reductions"] = {
-            k: {n: rounded(v, style.decimals) for n, v in d.items()} for k, d in inside.reductions.items()
+            k: {n: rounded(v, style.decimals) for n, v in d.items()} for k, d in shown.reductions.items()
         }
-    if inside.prefixes is not None:
-        out["prefix"] = inside.prefixes
-    if inside.embedding is not None:
-        out["embedding"] = tensor("embedding", inside.embedding)
-    if inside.emissions is not None and inside.marginals is not None:
-        scores = {"emissions": inside.emissions, "marginals": inside.marginals}
+    if shown.prefixes is not None:
+        out["prefix"] = shown.prefixes
+    if shown.embedding is not None:
+        out["embedding"] = tensor("embedding", shown.embedding)
+    if shown.emissions is not None and shown.marginals is not None:
+        scores = {"emissions": shown.emissions, "marginals": shown.marginals}
         listed = style.form == "json"
         out["token_scores"] = {k: rounded(v, style.decimals) if listed else tensor(k, v) for k, v in scores.items()}
-    return out | {"certificate": inside.certificate}
+    return out | {"certificate": shown.certificate}
 
 
 def data(values: Array, style: Style, key: str, arrays: dict[str, Array]) -> dict[str, Any]:

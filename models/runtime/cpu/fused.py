@@ -29,7 +29,7 @@ from ...network.network import Classifier, Tagger
 from ...recurrence.cells import GATES, TENSORS
 from ...recurrence.certificate import Values
 from ...recurrence.encoder import Pass
-from ...recurrence.layer import Direction, LayerActivations, Recurrence
+from ...recurrence.layer import Direction, LayerActivations, Recurrence, State
 from ...text.features import FeatureIds, FeatureKind, TextIds, batch_ids
 from ..runner import Activations, Recording
 from .kernel import Kernel, LookUp, Precision
@@ -104,6 +104,15 @@ class Incoming:
     look_up: LookUp | None = None
 
 
+@dataclass(frozen=True)
+class Ragged:
+    """The texts of one layer's run. order: from the longest on, int64 [batch]; initial: the state before."""
+
+    lengths: Tensor
+    order: Tensor
+    initial: State | None
+
+
 class FusedLayer:
     """One recurrence with packed weights."""
 
@@ -120,7 +129,7 @@ class FusedLayer:
         return self.kernel.pack(weight, self.gates, self.precision)
 
     def run(
-        self, incoming: Incoming, pre: Tensor | None, lengths: Tensor, order: Tensor, out: Tensor, record: Tensor | None
+        self, incoming: Incoming, pre: Tensor | None, ragged: Ragged, out: Tensor, record: Tensor | None
     ) -> LayerActivations:
         """Fills `out`; returns the recorded tensors by name.
 
@@ -130,7 +139,16 @@ class FusedLayer:
         if incoming.product and pre is not None:
             incoming.product(pre)
         self.kernel.recur(
-            self.gates, self.reverse, lengths, order, self.weight_hh, pre, out, record, look_up=incoming.look_up
+            self.gates,
+            self.reverse,
+            ragged.lengths,
+            ragged.order,
+            self.weight_hh,
+            pre,
+            out,
+            record,
+            ragged.initial,
+            look_up=incoming.look_up,
         )
         if record is None:
             return {"hidden_state": out}
@@ -190,12 +208,16 @@ class InputProjection:
 
 @dataclass(frozen=True)
 class Padded:
-    """The shape of a padded batch. lengths int64 [batch]; rows: those of [batch * time] with a token, None: all."""
+    """The shape of a padded batch, and the state of each layer before it, None: zero.
+
+    lengths int64 [batch]; rows: those of [batch * time] with a token, None: all.
+    """
 
     batch: int
     time: int
     lengths: Tensor
     rows: Tensor | None
+    initial: Sequence[State] | None = None
 
 
 class FusedRunner:
@@ -214,7 +236,7 @@ class FusedRunner:
         ]
         self.inputs = [InputProjection(layer, network.embedding) for layer in self.layers[0]]
         self.projections = [[layer.pack(layer.weights.weight_ih) for layer in layers] for layers in self.layers[1:]]
-        self.head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
+        self.packed_head = kernel.pack(network.head.weight, 1), kernel.pack_row(network.head.bias, 1)
         self._tables = {f.kind: network.embedding.tables[f.kind].detach() for f in network.embedding.features}
         self.buffers = Buffers()
         self._second_thread = ThreadPoolExecutor(1, "direction") if threads > 1 and len(self.directions) > 1 else None
@@ -228,14 +250,16 @@ class FusedRunner:
         for projection in self.inputs:
             projection.tabulate(kind)
 
-    def run(self, ids: FeatureIds, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
+    def run(
+        self, ids: FeatureIds, lengths: Tensor, recording: Recording, initial: Sequence[State] | None = None
+    ) -> tuple[Pass, Activations | None]:
         batch, time = next(iter(ids.values())).shape[:2]
         # A look-up needs no rows.
         rows = _token_rows(lengths, time) if self.inputs[0].projected or len(self.layers) > 1 else None
-        padded = Padded(batch, time, lengths, rows)
+        padded = Padded(batch, time, lengths, rows, initial)
         states, later_inputs, activations = self._layers(self._incoming_first(ids, rows), padded, recording)
         inputs = Inputs(lambda: self._embedded(ids, list(self._tables)).view(batch, time, -1), later_inputs)
-        return Pass(inputs, states, lengths), activations
+        return Pass(inputs, states, lengths, initial), activations
 
     def run_inputs(self, x: Tensor, lengths: Tensor, recording: Recording) -> tuple[Pass, Activations | None]:
         """W_ih x_t is one product here, with float32 weights in either precision."""
@@ -260,10 +284,11 @@ class FusedRunner:
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
         for n, layers in enumerate(self.layers):
+            ragged = Ragged(lengths, order, padded.initial[n] if padded.initial else None)
             out = self.buffers.take(batch, time, len(layers) * self.units)
             halves = torch.split(out, self.units, dim=2) if len(layers) > 1 else (out,)
             runs = [
-                self._direction(layer, layer_incoming, lengths, order, half, recording)
+                self._direction(layer, layer_incoming, ragged, half, recording)
                 for layer, layer_incoming, half in zip(layers, incoming, halves, strict=True)
             ]
             activations.append(self._results(runs, batch * time * layers[0].weights.weight_hh.numel()))
@@ -275,14 +300,14 @@ class FusedRunner:
         return tuple(states), later_inputs, None if recording == "nothing" else activations
 
     def _direction(
-        self, layer: FusedLayer, incoming: Incoming, lengths: Tensor, order: Tensor, out: Tensor, recording: Recording
+        self, layer: FusedLayer, incoming: Incoming, ragged: Ragged, out: Tensor, recording: Recording
     ) -> Callable[[], LayerActivations]:
         """Takes the memory for one layer in one direction; returns the call that runs it."""
         batch, time, units = out.shape
         pre = self.buffers.take(batch * time, layer.packed) if incoming.product else None
         recorded = layer.recorded_count(recording)
         record = self.buffers.take(recorded, batch, time, units) if recorded else None
-        return lambda: layer.run(incoming, pre, lengths, order, out, record)
+        return lambda: layer.run(incoming, pre, ragged, out, record)
 
     def _results(self, runs: list[Callable[[], LayerActivations]], multiplications: int) -> list[LayerActivations]:
         """The results of all directions, run in parallel where that pays off; multiplications: of one direction."""
@@ -309,7 +334,6 @@ class FusedRunner:
 
     def outputs(self, run: Pass) -> Tensor:
         """The head's output: logits [batch, label], or emissions [batch, time, tag]."""
-        weights, bias = self.head
         if isinstance(self.network, Tagger):
             read = run.top.reshape(-1, run.top.shape[2])
         elif self.network.architecture.reads == "mean_max":
@@ -318,10 +342,14 @@ class FusedRunner:
             self._kernel.pool(top, run.lengths, read)
         else:
             read = _last_state(run)
+        out = self.head(read)
+        return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
+
+    def head(self, read: Tensor) -> Tensor:
+        weights, bias = self.packed_head
         out = self.buffers.take(read.shape[0], bias.shape[0])
         self._kernel.project(read, weights, bias, out)
-        out = out[:, : self.network.architecture.outputs]
-        return out.view(*run.top.shape[:2], -1) if isinstance(self.network, Tagger) else out
+        return out[:, : self.network.architecture.outputs]
 
     def _incoming_first(self, ids: FeatureIds, rows: Tensor | None) -> list[Incoming]:
         """W_ih x_t + b of layer 0, for each direction."""

@@ -107,6 +107,19 @@ def test_a_worker_that_dies_is_replaced_and_the_port_stays_open(
     until(lambda: all(answers(base) for _ in range(10)))
 
 
+def test_workers_without_a_key_open_each_others_states(workers: tuple[subprocess.Popen[bytes], str]) -> None:
+    """The parent makes one key for all: a new connection of each step reaches one or the other."""
+    _, base = workers
+    until(lambda: answers(base))
+    state = None
+    for n in range(1, 41):
+        asked = {"text": "好", "state": state}
+        answer = httpx.post(f"{base}/v1/models/tiny-zh-lstm/step", json=asked, trust_env=False, timeout=30)
+        assert answer.status_code == 200, answer.text
+        state = answer.json()["state"]
+        assert answer.json()["timestep"] == n
+
+
 def test_a_port_that_is_taken_is_one_sentence_before_any_model_is_loaded(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(environment["GATESCOPE_PORT"]))):
         for workers in ("1", "2"):

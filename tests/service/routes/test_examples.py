@@ -14,7 +14,7 @@ from tests.service.routes.write_examples import ask, only_named
 
 OF_THE_MOMENT = {
     *("queue_ms", "compute_ms", "recurrence_max_abs_error", "completeness_error", "bytes"),
-    *("kernel", "device", "version", "torch", "python"),
+    *("kernel", "state", "device", "version", "torch", "python"),
 }
 
 
