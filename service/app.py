@@ -10,7 +10,9 @@ import torch
 from fastapi import FastAPI
 
 from .engine.engine import Engine
-from .layers.chain import chain
+from .figures.exposition import PUBLISH_S, Exposition, resident_bytes
+from .figures.figures import Figures
+from .layers.chain import App, chain
 from .leaving import delayed_shutdown
 from .registry import Registry, check_kernel, check_weights, choose_device
 from .routes import analyses, docs, documented, health, huggingface, native, open_inference, pictures
@@ -32,28 +34,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     check_weights(settings)
     device = choose_device(settings.device)
     check_kernel(settings, device)
+    figures = Figures()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         torch.set_num_threads(settings.threads)
         registry = Registry(wanted_default=settings.default_model)
-        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
-        state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), asyncio.Lock())
-        loading = asyncio.create_task(_load(state))
+        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens, figures=figures)
+        metrics = Exposition(figures, settings.metrics_dir)
+        figures.gauge("queue_tokens", "tokens that wait or run", lambda: engine.waiting_tokens)
+        figures.gauge("models_loaded", "models, in every worker", lambda: len(registry.predictors))
+        figures.gauge(
+            "models_broken", "folders that could not be loaded, in every worker", lambda: len(registry.broken)
+        )
+        figures.gauge("resident_memory_bytes", "memory of the processes", resident_bytes)
+        state = app.state.service = State(settings, registry, engine, device, asyncio.Event(), metrics, asyncio.Lock())
+        tasks = [asyncio.create_task(_load(state)), asyncio.create_task(_publish(metrics))]
         with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
             yield
-        loading.cancel()
+        for task in tasks:
+            task.cancel()
         await state.engine.drain()
         state.engine.close()
+        metrics.publish()
 
-    app = FastAPI(
+    app = App(
+        chain(settings, figures),
+        figures,
         title="gatescope",
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        middleware=chain(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for routes in (native, analyses, pictures, huggingface, open_inference, health, docs):
@@ -71,3 +84,10 @@ async def _load(state: State) -> None:
     log.info(
         "ready: %d models on %s, %d broken", len(state.registry.predictors), state.device, len(state.registry.broken)
     )
+
+
+async def _publish(metrics: Exposition) -> None:
+    """Where other workers answer on the same port, let them know of this one."""
+    while metrics.folder:
+        await asyncio.to_thread(metrics.publish)
+        await asyncio.sleep(PUBLISH_S)

@@ -39,6 +39,8 @@ SERVICE_ROOMS = (
         "settings",
         "leaving",
         "telemetry",
+        "exchange",
+        "figures",
         "wire",
         "pictures",
         "engine",

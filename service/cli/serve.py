@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,10 +14,11 @@ from uvicorn.supervisors import Multiprocess
 
 from ..errors import StartupError
 from ..layers.connection import Config
-from ..settings import Settings, read_settings, unknown_variables
+from ..settings import PREFIX, Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
+_METRICS_DIR = f"{PREFIX}METRICS_DIR"
 
 
 def serve() -> int:
@@ -59,7 +61,9 @@ def _serve_in_workers(settings: Settings) -> int:
     """A supervisor that holds the port and restarts its workers; each worker is a complete server on that port."""
     config = _config("service.cli.serve:app_of_worker", settings)
     supervisor = Multiprocess(config, sockets=[config.bind_socket()])
-    supervisor.run()
+    with tempfile.TemporaryDirectory(prefix="gatescope-metrics-") as folder:
+        os.environ.setdefault(_METRICS_DIR, folder)  # the workers read their settings from the environment
+        supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
 

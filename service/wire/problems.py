@@ -12,6 +12,7 @@ from starlette.types import Scope
 from models import errors as m
 
 from .. import errors as s
+from ..exchange import exchange_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     s.StartupError: (500, "Start-up failed"),
 }
 MEDIA_TYPE = "application/problem+json"
+BUG = "internal_error"  # the error_type of what no row of the table foresees
 
 
 def row(error: type[Exception]) -> tuple[int, str]:
@@ -91,11 +93,12 @@ def response_of(error: Exception, path: str = "") -> Response:
 
 def bug(scope: Scope, error: Exception) -> Response:
     """The response to an unexpected exception, which is logged."""
-    log.error("a bug: %s in %s", type(error).__name__, scope.get("route", "?"), exc_info=error)
+    fields = {"request_id": exchange_of(scope).request_id.decode()}
+    log.error("a bug: %s", type(error).__name__, exc_info=error, extra={"fields": fields})
     detail = "this is a bug of the server: its log has the details"
     if speaks_open_inference(scope["path"]):
         return _open_inference(500, detail, {})
-    return problem(500, "Internal error", detail, "internal_error")
+    return problem(500, "Internal error", detail, BUG)
 
 
 def speaks_open_inference(path: str) -> bool:
@@ -119,6 +122,7 @@ def install(app: FastAPI) -> None:
             405: f"{request.method} is not allowed on this route: /docs lists the allowed methods",
         }
         detail = details.get(error.status_code, str(error.detail))
+        exchange_of(request.scope).problem = kind
         if speaks_open_inference(request.url.path):
             return _open_inference(error.status_code, detail, dict(error.headers or {}))
         return problem(error.status_code, title, detail, kind, dict(error.headers or {}))
