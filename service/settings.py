@@ -55,12 +55,6 @@ class Settings(BaseSettings):
     workers: Positive = Field(
         1, description="processes that share the port and nothing else: each loads every model, and takes its own core"
     )
-    metrics_dir: Path | None = Field(
-        None, description="where worker processes share their metrics; with several workers a temporary folder"
-    )
-    traces: bool = Field(
-        False, description="send OpenTelemetry traces, as OTEL_EXPORTER_OTLP_ENDPOINT says; extra otel"
-    )
     max_body_bytes: Positive = Field(32_000_000, description="largest request body")
     max_json_depth: Annotated[int, Field(gt=0, le=1000)] = Field(32, description="nesting of a JSON body")
     max_answer_bytes: Positive = Field(64_000_000, description="largest answer of tensors")
@@ -101,6 +95,12 @@ class Settings(BaseSettings):
         "auto", description="auto is text on a terminal, else JSON lines"
     )
     access_log: bool = Field(False, description="log every request (method, path, status, time; never a text)")
+    metrics_dir: Path | None = Field(
+        None, description="where worker processes share their metrics; with several workers a temporary folder"
+    )
+    traces: bool = Field(
+        False, description="send OpenTelemetry traces, as OTEL_EXPORTER_OTLP_ENDPOINT says; extra otel"
+    )
 
     @field_validator("precision")
     @classmethod

@@ -55,6 +55,8 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if not self._in_headers:
             self._header_bytes = 0
+            if self.cycle and not self.cycle.more_body:
+                self.cycle.scope[BODY_IS_COMPLETE] = True  # type: ignore[literal-required]
         elif not self.transport.is_closing():
             if self._header_bytes > self.settings.max_header_bytes:
                 self._refuse_headers()
@@ -74,10 +76,6 @@ class Connection(HttpToolsProtocol):
                 self._headers_too_large = True
                 raise _HeadersTooLarge
         super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.scope[BODY_IS_COMPLETE] = True  # type: ignore[literal-required]
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read; called by uvicorn."""
