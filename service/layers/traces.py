@@ -28,7 +28,8 @@ def observer(exporter: Any = None) -> Observer:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise StartupError(
-            f"GATESCOPE_TRACES is on, and {error.name} is not installed: pip install 'gatescope-server[otel]', or turn it off"
+            f"GATESCOPE_TRACES is on, and {error.name} is not installed: "
+            "pip install 'gatescope-server[otel]', or turn it off"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "gatescope"}))
     provider.add_span_processor(SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter()))
