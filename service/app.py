@@ -10,7 +10,9 @@ import torch
 from fastapi import FastAPI
 
 from .engine.engine import Engine
-from .layers.chain import chain
+from .figures.exposition import PUBLISH_S, Exposition, resident_bytes
+from .figures.figures import Figures
+from .layers.chain import App, chain
 from .leaving import delayed_shutdown
 from .registry.board import Board
 from .registry.control import Control
@@ -48,6 +50,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
     check_weights(settings)
     device = choose_device(settings.device)
     check_kernel(settings, device)
+    figures = Figures()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,27 +58,37 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         registry = Registry(settings, device)
         control = Control(registry, board)
         following = control.following() if settings.model_control == "explicit" else contextlib.nullcontext()
-        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens)
-        state = app.state.service = State(
-            settings, registry, control, engine, device, asyncio.Event(), asyncio.Lock(), sealer(settings)
+        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens, figures=figures)
+        metrics = Exposition(figures, settings.metrics_dir)
+        figures.gauge("queue_tokens", "tokens that wait or run", lambda: engine.waiting_tokens)
+        figures.gauge("models_loaded", "models, in every worker", lambda: len(registry.names))
+        figures.gauge(
+            "models_broken", "folders that could not be loaded, in every worker", lambda: len(registry.broken)
         )
-        loading = asyncio.create_task(_load(state))
+        figures.gauge("resident_memory_bytes", "memory of the processes", resident_bytes)
+        state = app.state.service = State(
+            settings, registry, control, engine, device, asyncio.Event(), metrics, asyncio.Lock(), sealer(settings)
+        )
+        tasks = [asyncio.create_task(_load(state)), asyncio.create_task(_publish(metrics))]
         async with following:
             with delayed_shutdown(state.leaving, settings.drain_ms / 1000):
                 yield
-        loading.cancel()
+        for task in tasks:
+            task.cancel()
         control.close()
         await state.engine.drain()
         state.engine.close()
+        metrics.publish()
 
-    app = FastAPI(
+    app = App(
+        chain(settings, figures),
+        figures,
         title="gatescope",
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        middleware=chain(settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for routes in (native, analyses, streaming, pictures, huggingface, open_inference, repository, health, docs):
@@ -91,3 +104,10 @@ async def _load(state: State) -> None:
     gc.collect()
     gc.freeze()
     log.info("ready: %d models on %s, %d broken", len(state.registry.names), state.device, len(state.registry.broken))
+
+
+async def _publish(metrics: Exposition) -> None:
+    """Where other workers answer on the same port, let them know of this one."""
+    while metrics.folder:
+        await asyncio.to_thread(metrics.publish)
+        await asyncio.sleep(PUBLISH_S)

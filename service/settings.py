@@ -115,6 +115,12 @@ class Settings(BaseSettings):
         "auto", description="auto is text on a terminal, else JSON lines"
     )
     access_log: bool = Field(False, description="log every request (method, path, status, time; never a text)")
+    metrics_dir: Path | None = Field(
+        None, description="where worker processes share their metrics; with several workers a temporary folder"
+    )
+    traces: bool = Field(
+        False, description="send OpenTelemetry traces, as OTEL_EXPORTER_OTLP_ENDPOINT says; extra otel"
+    )
 
     @field_validator("state_key")
     @classmethod

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import cast
 
 import torch
 from starlette.requests import Request
@@ -15,6 +14,8 @@ from .engine.engine import Engine
 from .engine.statistics import ModelStatistics
 from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
+from .exchange import Exchange, exchange_of
+from .figures.exposition import Exposition
 from .registry.control import Control
 from .registry.registry import Registry
 from .sealing import Sealer
@@ -34,11 +35,13 @@ class State:
     engine: Engine
     device: torch.device
     leaving: asyncio.Event  # set on SIGTERM: readiness is off, requests are still answered
+    metrics: Exposition
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
     sealer: Sealer
     streams: set[object] = field(default_factory=set)  # WebSockets that are open
     statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
     terms: Terms = _NO_TERMS  # of the request through which a route reached it
+    exchange: Exchange | None = None  # that request
 
     @property
     def ready(self) -> bool:
@@ -61,10 +64,10 @@ class State:
             raise NotReady("without a model that is loaded")
         return self.registry.get(name)
 
-    def within(self, terms: Terms) -> "State":
-        """The same with these terms; every request needs one, and `dataclasses.replace` takes ten times as long."""
+    def within(self, terms: Terms, exchange: Exchange | None) -> "State":
+        """The same for this request; every request needs one, and `dataclasses.replace` takes ten times as long."""
         state = object.__new__(State)
-        state.__dict__.update(self.__dict__, terms=terms)
+        state.__dict__.update(self.__dict__, terms=terms, exchange=exchange)
         return state
 
     def describe(self, predictor: Predictor) -> schemas.ModelOut:
@@ -106,22 +109,23 @@ def state_of(request: Request) -> State:
 
     Raises: InvalidRequest, for an x-deadline-ms that is no whole number or longer than the server's own.
     """
-    state = cast(State, request.app.state.service)
+    state: State = request.app.state.service
 
     async def departure() -> bool:
         message = await request.receive()
         return bool(message["type"] == "http.disconnect")
 
-    return state.within(Terms.from_now(_deadline_ms(request, state.settings.deadline_ms), departure))
+    exchange, arrived = exchange_of(request.scope), asyncio.get_running_loop().time()
+    return state.within(Terms(_deadline_ms(exchange, state.settings.deadline_ms), arrived, departure), exchange)
 
 
-def _deadline_ms(request: Request, longest: int) -> int:
-    for name, value in request.scope["headers"]:
-        if name == b"x-deadline-ms":
-            if not (value.isdigit() and len(value) < 10 and 1 <= int(value) <= longest):
-                raise InvalidRequest(
-                    f"x-deadline-ms is {value[:20].decode('latin-1')!r}: "
-                    f"a whole number from 1 to {longest} (GATESCOPE_DEADLINE_MS) is allowed"
-                )
-            return int(value)
-    return longest
+def _deadline_ms(exchange: Exchange, longest: int) -> int:
+    value = exchange.headers.get(b"x-deadline-ms")
+    if value is None:
+        return longest
+    if not (value.isdigit() and len(value) < 10 and 1 <= int(value) <= longest):
+        raise InvalidRequest(
+            f"x-deadline-ms is {value[:20].decode('latin-1')!r}: "
+            f"a whole number from 1 to {longest} (GATESCOPE_DEADLINE_MS) is allowed"
+        )
+    return int(value)

@@ -40,6 +40,8 @@ SERVICE_ROOMS = (
         "leaving",
         "telemetry",
         "sealing",
+        "exchange",
+        "figures",
         "wire",
         "pictures",
         "engine",

@@ -72,10 +72,11 @@ class Decoder:
 
 def softmax(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
     """exp(z / temperature) / sum, over the last axis, in float64."""
-    z = logits.astype(np.float64) / temperature
-    e = np.exp(z - z.max(-1, keepdims=True))
-    out: NDArray[np.float64] = e / e.sum(-1, keepdims=True)
-    return out
+    z: NDArray[np.float64] = np.divide(logits, temperature, dtype=np.float64)
+    z -= np.maximum.reduce(z, axis=-1, keepdims=True)  # in place, and by ufuncs: on so few numbers calls are the cost
+    np.exp(z, out=z)
+    z /= np.add.reduce(z, axis=-1, keepdims=True)
+    return z
 
 
 def _host(x: Tensor) -> Array:

@@ -30,10 +30,11 @@ class Prepared:
     @property
     def known_fraction(self) -> float:
         """The share of the tokens whose form is in the vocabulary, and not one of a kind such as <emoji>."""
-        known, forms = np.count_nonzero(self.ids["token"] != UNKNOWN), self.tokens.forms
+        forms = self.tokens.forms
+        known = len(forms) - self.ids["token"].ravel().tolist().count(UNKNOWN)
         if not KIND_FORMS.isdisjoint(forms):
             known -= sum(form in KIND_FORMS for form in forms)
-        return max(0, int(known)) / len(self)
+        return max(0, known) / len(forms)
 
     def prefix(self, length: int) -> "Prepared":
         """The first `length` tokens; their ids stay the same, because no feature of a token reads later tokens."""

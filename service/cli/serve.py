@@ -17,11 +17,12 @@ from ..errors import StartupError
 from ..layers.connection import Config
 from ..registry.board import Board
 from ..sealing import random_key
-from ..settings import Settings, read_settings, unknown_variables
+from ..settings import PREFIX, Settings, read_settings, unknown_variables
 from ..telemetry import set_up_logging
 
 log = logging.getLogger(__name__)
 _BOARD = "_GATESCOPE_BOARD"  # the folder that the workers share: no setting, but a word from parent to child
+_METRICS_DIR = f"{PREFIX}METRICS_DIR"
 
 
 def serve() -> int:
@@ -70,8 +71,12 @@ def _serve_in_workers(settings: Settings) -> int:
         os.environ["GATESCOPE_STATE_KEY"] = random_key()  # which the workers read
     config = _config("service.cli.serve:app_of_worker", settings)
     with tempfile.TemporaryDirectory(prefix="gatescope-") as folder:
-        os.environ[_BOARD] = folder  # which the workers read
-        supervisor = Supervisor(config, [config.bind_socket()], Board(Path(folder)))
+        board, metrics = Path(folder, "board"), Path(folder, "metrics")
+        for shared in (board, metrics):
+            shared.mkdir()
+        os.environ[_BOARD] = str(board)  # which the workers read
+        os.environ.setdefault(_METRICS_DIR, str(metrics))
+        supervisor = Supervisor(config, [config.bind_socket()], Board(board))
         supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 

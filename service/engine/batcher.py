@@ -15,7 +15,7 @@ OLD_S = 0.05  # a job that has waited this long goes ahead of jobs whose length 
 LOOKED_AT = 512  # waiting jobs that are considered for a batch: bounds the cost of a long queue
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """One request's work. run(items of all jobs of a batch) returns one value for each item, in order.
 
@@ -82,7 +82,7 @@ class Queue:
 
     def _companions(self, first: Job, room: int, now: float) -> Iterator[Job]:
         """Jobs that may run with `first`, most urgent first; in order of arrival where all fit into `room`."""
-        if first.group is None or room <= 0:
+        if first.group is None or room <= 0 or len(self._jobs) == 1:
             return iter(())
         candidates = itertools.islice(self._jobs, LOOKED_AT)
         group = [job for job in candidates if job.group == first.group and job is not first and job.wanted]

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..errors import ClientLeft, DeadlineExceeded
+from ..errors import BatchTooLarge, ClientLeft, DeadlineExceeded, NotReady, Overloaded, ServiceError
+from ..figures.figures import Figures
 from .admission import Admission
 from .batcher import Job, Queue
 from .pace import Pace, Paces
@@ -26,10 +26,17 @@ from .terms import Departure, Terms
 T = TypeVar("T")
 Item = TypeVar("Item")
 TICK_S = 0.002
-WATCH_S = 0.02  # a request that is unanswered for so long is watched for its client's departure
+_REASONS: dict[type[ServiceError], str] = {
+    Overloaded: "queue_full",
+    BatchTooLarge: "too_large",
+    NotReady: "draining",
+    DeadlineExceeded: "expired",
+    ClientLeft: "departed",
+}
+WATCH_S = 0.1  # a request that is unanswered for so long is watched for its client's departure
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Done(Generic[T]):
     """A job's value, and its time in the queue and in the model."""
 
@@ -38,20 +45,7 @@ class Done(Generic[T]):
     compute_ms: float
 
 
-@dataclass(eq=False)
-class _Request:
-    """An admitted request: its part that waits or runs, and why it ends early."""
-
-    job: Job | None = None
-    failure: BaseException | None = None
-
-    def fail(self, error: BaseException) -> None:
-        self.failure = self.failure or error
-        if self.job and self.job.wanted:
-            self.job.answer.set_exception(self.failure)
-
-
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Work:
     """What a request asks for. costs: tokens of each item; jobs of one group may share one `run`."""
 
@@ -61,14 +55,63 @@ class _Work:
     pace: Hashable | None = None
     group: Hashable | None = None
 
+    def part(self, indices: Sequence[int]) -> "_Work":
+        items, costs = [self.items[i] for i in indices], [self.costs[i] for i in indices]
+        return _Work(items, costs, self.run, self.pace, self.group)
+
+
+class _Request:
+    """An admitted request: its part that waits or runs, and why it ends early: its deadline, its client's departure."""
+
+    __slots__ = ("_loop", "_terms", "_timer", "_watching", "failure", "job")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, terms: Terms) -> None:
+        self._loop, self._terms = loop, terms
+        self.job: Job | None = None
+        self.failure: BaseException | None = None
+        self._watching: asyncio.Task[None] | None = None
+        left_s = terms.ends - loop.time()
+        self._timer = (
+            loop.call_later(WATCH_S, self._watch) if left_s > WATCH_S else loop.call_later(left_s, self._expire)
+        )
+
+    def close(self) -> None:
+        self._timer.cancel()
+        if self._watching:
+            self._watching.cancel()
+
+    def _watch(self) -> None:
+        """From now on its client's departure is heard. Late, because most requests are answered before."""
+        self._timer = self._loop.call_at(self._terms.ends, self._expire)
+        if self._terms.departure:
+            self._watching = self._loop.create_task(self._hear(self._terms.departure))
+
+    async def _hear(self, departure: Departure) -> None:
+        if await departure():
+            self._fail(ClientLeft())
+
+    def _expire(self) -> None:
+        self._fail(DeadlineExceeded(self._terms.deadline_ms))
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = self.failure or error
+        if self.job and self.job.wanted:
+            self.job.answer.set_exception(self.failure)
+
 
 class Engine:
     """Runs one batch at a time. Every method is called from one event loop."""
 
     def __init__(
-        self, max_queue_tokens: int, deadline_ms: int, batch_tokens: int = 16384, max_queue_requests: int = 4096
+        self,
+        max_queue_tokens: int,
+        deadline_ms: int,
+        batch_tokens: int = 16384,
+        max_queue_requests: int = 4096,
+        figures: Figures | None = None,
     ) -> None:
         """batch_tokens: the largest batch; a single item that is larger still runs, alone."""
+        self.figures = figures or Figures()
         self.deadline_ms, self.batch_tokens = deadline_ms, batch_tokens
         self.admission = Admission(max_queue_tokens, max_queue_requests, self._drain_s)
         self._queue = Queue()
@@ -125,63 +168,66 @@ class Engine:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     async def _run(self, work: _Work, terms: Terms | None) -> Done[list[Any]]:
-        terms = terms or Terms.from_now(self.deadline_ms)
-        self.admission.enter(sum(work.costs))
-        self._idle.clear()
-        loop, request = asyncio.get_running_loop(), _Request()
-        timers = [loop.call_at(terms.ends, request.fail, DeadlineExceeded(terms.deadline_ms))]
-        watching: list[asyncio.Task[None]] = []
-        if terms.departure:
-            watch = partial(_watch, loop, request, terms.departure, watching)
-            timers.append(loop.call_later(WATCH_S, watch))
+        tokens = sum(work.costs)
         try:
-            return await self._run_parts(work, request, loop)
+            self.admission.enter(tokens)
+        except ServiceError as error:
+            self.figures.refused(_REASONS[type(error)])
+            raise
+        self._idle.clear()
+        loop = asyncio.get_running_loop()
+        request = _Request(loop, terms or Terms.from_now(self.deadline_ms))
+        try:
+            if tokens <= self.batch_tokens:
+                return await self._run_part(work, tokens, request, loop)
+            return await self._run_parts(work, tokens, request, loop)
+        except (DeadlineExceeded, ClientLeft) as error:
+            self.figures.dropped(_REASONS[type(error)])
+            raise
         finally:
-            for timer in timers:
-                timer.cancel()
-            for task in watching:
-                task.cancel()
+            request.close()
             self.admission.leave()
             self._is_idle()
 
-    async def _run_parts(self, work: _Work, request: _Request, loop: asyncio.AbstractEventLoop) -> Done[list[Any]]:
+    async def _run_parts(
+        self, work: _Work, tokens: int, request: _Request, loop: asyncio.AbstractEventLoop
+    ) -> Done[list[Any]]:
         """One part after the other: each is queued when the last one is done, behind what came meanwhile."""
-        began, compute_s, values = time.perf_counter(), 0.0, [None] * len(work.items)
-        parts = _parts(work.costs, self.batch_tokens)
-        left = sum(work.costs)
+        whole: Done[list[Any]] = Done([None] * len(work.items), 0.0, 0.0)
+        left = tokens
         try:
-            for part in parts:
+            for indices in _parts(work.costs, self.batch_tokens):
                 if request.failure:
                     raise request.failure
-                costs = [work.costs[i] for i in part]
-                job = Job(
-                    [work.items[i] for i in part],
-                    sum(costs),
-                    max(costs, default=0),
-                    work.run,
-                    work.pace,
-                    work.group,
-                    time.perf_counter(),
-                    loop.create_future(),
-                )
-                request.job = job
-                left -= job.tokens
-                for i, value in zip(part, await self._answer(job, loop), strict=True):
-                    values[i] = value
-                compute_s += job.ended - job.began
+                part = work.part(indices)
+                part_tokens = sum(part.costs)
+                left -= part_tokens
+                done = await self._run_part(part, part_tokens, request, loop)
+                for i, value in zip(indices, done.value, strict=True):
+                    whole.value[i] = value
+                whole.queue_ms += done.queue_ms
+                whole.compute_ms += done.compute_ms
         finally:
             self.admission.leave_part(left)
-        return Done(values, (time.perf_counter() - began - compute_s) * 1000, compute_s * 1000)
+        return whole
 
-    async def _answer(self, job: Job, loop: asyncio.AbstractEventLoop) -> list[Any]:
+    async def _run_part(
+        self, part: _Work, tokens: int, request: _Request, loop: asyncio.AbstractEventLoop
+    ) -> Done[list[Any]]:
+        longest, submitted = max(part.costs, default=0), time.perf_counter()
+        job = Job(part.items, tokens, longest, part.run, part.pace, part.group, submitted, loop.create_future())
+        request.job = job
         self._queue.put(job)
         self._schedule_turn(loop)
         try:
-            return await job.answer
+            values = await job.answer
         finally:
             if not job.taken:  # it will never run
                 self._queue.drop(job)
-                self._release([job])
+                self._release(tokens)
+        waited_s = job.began - submitted
+        self.figures.waited(waited_s)
+        return Done(values, waited_s * 1000, (job.ended - job.began) * 1000)
 
     def _is_idle(self) -> None:
         if not self.admission.requests and not self.admission.tokens:
@@ -218,18 +264,17 @@ class Engine:
         if batch[0].pace is not None:
             self._paces.of(batch[0].pace).measured(tokens, seconds)
         self._overall.measured(tokens, seconds)
-        self._release(batch)
+        self.figures.ran(sum(len(job.items) for job in batch), tokens, seconds)
+        self._release(tokens)
         self._schedule_turn(loop)
 
-    def _release(self, jobs: Sequence[Job]) -> None:
-        self.admission.leave_part(sum(job.tokens for job in jobs))
+    def _release(self, tokens: int) -> None:
+        self.admission.leave_part(tokens)
         self._is_idle()
 
 
 def _parts(costs: Sequence[int], budget: int) -> list[list[int]]:
     """Indices of the items, in parts of at most `budget` tokens (or one item), those of similar length together."""
-    if sum(costs) <= budget:
-        return [list(range(len(costs)))]
     parts: list[list[int]] = []
     room = 0
     for i in sorted(range(len(costs)), key=costs.__getitem__):
@@ -239,18 +284,6 @@ def _parts(costs: Sequence[int], budget: int) -> list[list[int]]:
         parts[-1].append(i)
         room -= costs[i]
     return parts
-
-
-def _watch(
-    loop: asyncio.AbstractEventLoop, request: _Request, departure: Departure, watching: "list[asyncio.Task[None]]"
-) -> None:
-    """From now on the request fails when its client leaves. Begins late: most requests are answered before."""
-
-    async def watch() -> None:
-        if await departure():
-            request.fail(ClientLeft())
-
-    watching.append(loop.create_task(watch()))
 
 
 Outcome = list[Any] | BaseException

@@ -20,11 +20,12 @@ class Pace:
             self.measured(tokens, seconds)
 
     def measured(self, tokens: int, seconds: float) -> None:
-        terms = (1.0, tokens, seconds, tokens * tokens, tokens * seconds)
-        sums = (self._n, self._t, self._s, self._tt, self._ts)
-        self._n, self._t, self._s, self._tt, self._ts = (
-            self._DECAY * old + new for old, new in zip(sums, terms, strict=True)
-        )
+        decay = self._DECAY
+        self._n = decay * self._n + 1.0
+        self._t = decay * self._t + tokens
+        self._s = decay * self._s + seconds
+        self._tt = decay * self._tt + tokens * tokens
+        self._ts = decay * self._ts + tokens * seconds
 
     @property
     def _each(self) -> float:
@@ -39,8 +40,9 @@ class Pace:
 
     def tokens_within(self, seconds: float) -> int:
         """The largest batch, in tokens, that is predicted to take at most `seconds`."""
-        start = (self._s - self._each * self._t) / self._n
-        return max(0, int((seconds - start) / max(self._each, 1e-12)))
+        each = self._each
+        start = (self._s - each * self._t) / self._n
+        return max(0, int((seconds - start) / max(each, 1e-12)))
 
 
 class Paces:

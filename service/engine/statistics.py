@@ -4,14 +4,10 @@ import time
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(slots=True)
 class Tally:
     count: int = 0
     ns: int = 0
-
-    def add(self, ms: float) -> None:
-        self.count += 1
-        self.ns += int(ms * 1e6)
 
 
 @dataclass
@@ -26,12 +22,14 @@ class ModelStatistics:
     last_inference_ms: int = 0
 
     def answered(self, texts: int, queue_ms: float, compute_ms: float) -> None:
-        self.success.add(queue_ms + compute_ms)
-        self.queue.add(queue_ms)
-        self.compute.add(compute_ms)
+        queue_ns, compute_ns = int(queue_ms * 1e6), int(compute_ms * 1e6)
+        for tally, ns in ((self.success, queue_ns + compute_ns), (self.queue, queue_ns), (self.compute, compute_ns)):
+            tally.count += 1
+            tally.ns += ns
         self.texts += texts
         self.last_inference_ms = int(time.time() * 1000)
 
     def failed(self, began: float) -> None:
         """began: by time.perf_counter."""
-        self.fail.add((time.perf_counter() - began) * 1000)
+        self.fail.count += 1
+        self.fail.ns += int((time.perf_counter() - began) * 1e9)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from ..exchange import BODY_IS_COMPLETE
 from ..settings import Settings
 from ..wire.problems import problem
 
@@ -85,18 +86,24 @@ class Connection(Readers, HttpToolsProtocol):
         self.settings = self.config.settings
         self._header_bytes = 0
         self._in_headers = True
+        self._headers_too_large = False
         self._header_timer: asyncio.TimerHandle | None = self._later(self.settings.header_timeout_ms, self._close)
         limit = self.settings.max_connections
         if len(self.connections) > limit:
+            if figures := getattr(self.app, "figures", None):
+                figures.refused("connections")
             self.refuse(503, f"{limit} connections are open (GATESCOPE_MAX_CONNECTIONS): try again in a second")
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():  # refused: what still arrives is not read
             return
-        before = self._header_bytes
+        self._header_bytes += len(data)  # at least those of the header that it holds or goes on with
         super().data_received(data)
-        if self._in_headers and not self.transport.is_closing():
-            self._header_bytes = before + len(data)  # of a header that has not ended, the parser tells nothing
+        if not self._in_headers:
+            self._header_bytes = 0
+            if self.cycle and not self.cycle.more_body:
+                self.cycle.scope[BODY_IS_COMPLETE] = True  # type: ignore[literal-required]
+        elif not self.transport.is_closing():
             if self._header_bytes > self.settings.max_header_bytes:
                 self._refuse_headers()
             elif self._header_timer is None and self._header_bytes:
@@ -104,25 +111,21 @@ class Connection(Readers, HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._header_bytes = 0
         self._in_headers = True
-
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._cancel_header_timer()
+        if self._header_bytes > self.settings.max_header_bytes:  # a body may be among them: counted one by one
+            counted = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if counted > self.settings.max_header_bytes:
+                self._headers_too_large = True
+                raise _HeadersTooLarge
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read; called by uvicorn."""
-        if self._header_bytes > self.settings.max_header_bytes:
+        if self._headers_too_large:
             self._refuse_headers()
         else:
             self.refuse(400, "this is not an HTTP/1.1 request: check the request line and the headers")
@@ -142,11 +145,6 @@ class Connection(Readers, HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self._close()
-
-    def _count(self, found: int) -> None:
-        self._header_bytes += found
-        if self._header_bytes > self.settings.max_header_bytes:
-            raise _HeadersTooLarge
 
     def _refuse_headers(self) -> None:
         limit = self.settings.max_header_bytes

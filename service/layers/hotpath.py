@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..exchange import exchange_of
 from ..routes import native, streaming
 
 Handler = Callable[[Request, str], Awaitable[Response]]
@@ -21,24 +22,27 @@ class HotPath:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.verbs: dict[str, Handler] = {
+        handlers: dict[str, Handler] = {
             "predict": native.predict,
             "inspect": native.inspect,
             "step": streaming.step,
         }
+        self.verbs = {verb: (handler, f"{_PREFIX}{{name}}/{verb}") for verb, handler in handlers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route(scope)
         if route is None:
             await self.app(scope, receive, send)
             return
-        handler, name = route
+        handler, name, path = route
+        exchange_of(scope).route = path
         response = await handler(Request(scope, receive, send), name)
         await response(scope, receive, send)
 
-    def _route(self, scope: Scope) -> tuple[Handler, str] | None:
+    def _route(self, scope: Scope) -> tuple[Handler, str, str] | None:
+        """(handler, model's name, path as declared)"""
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(_PREFIX):
             return None
-        name, slash, verb = scope["path"][len(_PREFIX) :].partition("/")
-        handler = self.verbs.get(verb)
-        return (handler, name) if handler and slash and name else None
+        name, _, verb = scope["path"][len(_PREFIX) :].partition("/")
+        found = self.verbs.get(verb)
+        return (found[0], name, found[1]) if found and name else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import StartupError, Unauthorized
+from ..exchange import exchange_of
 from ..settings import Settings
 from ..wire.problems import response_of
 
@@ -124,11 +125,12 @@ def _is_open(scope: Scope) -> bool:
 
 def _key(scope: Scope) -> bytes:
     """The key that was sent, or b""; of a WebSocket also as a subprotocol, since browsers set no headers there."""
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value)
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
+    headers = exchange_of(scope).headers
+    if b"x-api-key" in headers:
+        return headers[b"x-api-key"]
+    authorization = headers.get(b"authorization", b"")
+    if authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
     for offered in scope.get("subprotocols", ()):
         if offered.startswith(_SUBPROTOCOL):
             return str(offered).removeprefix(_SUBPROTOCOL).encode()

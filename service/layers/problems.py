@@ -1,12 +1,13 @@
 """Every error of every route leaves here, by the one table of `service.wire.problems`."""
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import ModelError
 
 from ..errors import ServiceError
-from ..wire.problems import bug, response_of
+from ..exchange import exchange_of
+from ..wire.problems import BUG, bug, error_type, response_of
 
 
 class Problems:
@@ -19,22 +20,16 @@ class Problems:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = False
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
+        exchange = exchange_of(scope)
         try:
-            await self.app(scope, receive, send_and_note)
+            await self.app(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is left to answer
         except (ModelError, ServiceError) as error:
-            response = response_of(error, scope["path"])
+            exchange.problem, response = error_type(type(error)), response_of(error, scope["path"])
         except Exception as error:
-            response = bug(scope, error)
+            exchange.problem, response = BUG, bug(scope, error)
         else:
             return
-        if not began:
+        if not exchange.status:
             await response(scope, receive, send)

@@ -1,64 +1,69 @@
-"""What is noted of each request: its id, and on demand a line in the log. Never a user's text."""
+"""What is noted of each request: its id, how it ended, and on demand a line in the log. Never a user's text."""
 
 import logging
-import os
-import re
 import time
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_SECURITY = [
+from ..exchange import Exchange
+
+_SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),  # an answer holds parts of a user's text
-]
+)
+_SECURED = frozenset(name for name, _ in _SECURITY)
+Observer = Callable[[Scope, Exchange, float], None]  # the scope, what is known of it, and its seconds
 access = logging.getLogger("service.access")
 
 
 class Record:
-    """Echo `x-request-id`, or generate one; add the security headers; optionally log each request after its answer."""
+    """Begins the `Exchange`, echoes or makes `x-request-id`, adds the security headers; observers hear of each end."""
 
-    def __init__(self, app: ASGIApp, log_requests: bool = False) -> None:
-        self.app, self.log_requests = app, log_requests
+    def __init__(self, app: ASGIApp, observers: Sequence[Observer] = ()) -> None:
+        self.app, self.observers = app, observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(scope)
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        began, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                given = {name for name, _ in message["headers"]}
-                added = [header for header in _SECURITY if header[0] not in given]
-                message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id)]
+                exchange.status = message["status"]
+                message["headers"] = _completed(message["headers"], exchange.request_id)
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            if self.log_requests:
-                _log(scope, status, time.perf_counter() - began, request_id)
+            seconds = time.perf_counter() - exchange.began
+            for observe in self.observers:
+                observe(scope, exchange, seconds)
 
 
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _VALID_ID.fullmatch(value):
-            return bytes(value)
-    return os.urandom(16).hex().encode()
+def _completed(headers: list[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:
+    names = [name for name, _ in headers]
+    security = _SECURITY if _SECURED.isdisjoint(names) else [header for header in _SECURITY if header[0] not in names]
+    return [*headers, *security, (b"x-request-id", request_id)]
 
 
-def _log(scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+def log_access(scope: Scope, exchange: Exchange, seconds: float) -> None:
     fields = {
         "method": scope["method"],
         "path": scope["path"],
-        "status": status,
+        "status": exchange.status,
         "ms": round(seconds * 1000, 2),
-        "request_id": request_id.decode(),
+        "request_id": exchange.request_id.decode(),
     }
+    if exchange.problem:
+        fields["problem"] = exchange.problem
+    if exchange.submitted:
+        fields |= {"queue_ms": round(exchange.queue_ms, 2), "compute_ms": round(exchange.compute_ms, 2)}
     access.info("request", extra={"fields": fields})

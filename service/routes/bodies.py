@@ -8,9 +8,9 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
-from starlette.types import Message
 
 from ..errors import BodyTooLarge, EncodedBody, InvalidRequest, MalformedBody, NotAcceptable, NotJson, SlowBody
+from ..exchange import BODY_IS_COMPLETE, exchange_of
 from ..settings import Settings
 from .mistakes import sentence
 
@@ -38,43 +38,36 @@ async def content(request: Request, settings: Settings) -> bytes:
 
 async def read_bytes(request: Request, settings: Settings) -> bytes:
     """Raises: SlowBody; BodyTooLarge, after reading on to a bound: a client still sending cannot read the answer."""
-    first = await _first_chunk(request, settings.body_timeout_ms)
-    if not first.get("more_body", False) and len(first.get("body", b"")) <= settings.max_body_bytes:
-        return bytes(first.get("body", b""))
+    if BODY_IS_COMPLETE in request.scope:  # nearly every request: there is nothing to wait for
+        return await _read_all(request, settings.max_body_bytes)
     try:
         async with asyncio.timeout(settings.body_timeout_ms / 1000):
-            return await _read_on(request, first, settings.max_body_bytes)
+            return await _read_all(request, settings.max_body_bytes)
     except TimeoutError:
         raise SlowBody(settings.body_timeout_ms) from None
 
 
-async def _first_chunk(request: Request, timeout_ms: int) -> Message:
-    try:
-        async with asyncio.timeout(timeout_ms / 1000):
-            message = await request.receive()
-    except TimeoutError:
-        raise SlowBody(timeout_ms) from None
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return message
-
-
-async def _read_on(request: Request, first: Message, limit: int) -> bytes:
-    body, message = bytearray(), first
-    size = 0
-    while True:
-        chunk = message.get("body", b"")
+async def _read_all(request: Request, limit: int) -> bytes:
+    chunk, more = await _chunk(request)
+    if not more and len(chunk) <= limit:
+        return chunk
+    body, size = bytearray(chunk[:limit]), len(chunk)
+    while more and size <= limit * _DRAIN_FACTOR:
+        chunk, more = await _chunk(request)
         size += len(chunk)
         if size <= limit:
             body += chunk
-        if not message.get("more_body", False) or size > limit * _DRAIN_FACTOR:
-            break
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
     if size > limit:
         raise BodyTooLarge(limit)
     return bytes(body)
+
+
+async def _chunk(request: Request) -> tuple[bytes, bool]:
+    """The next part of the body, and whether more follow."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def inflated(request: Request, body: bytes, limit: int) -> bytes:
@@ -82,7 +75,10 @@ def inflated(request: Request, body: bytes, limit: int) -> bytes:
 
     Raises: EncodedBody, BodyTooLarge.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    given = exchange_of(request.scope).headers.get(b"content-encoding")
+    if given is None:
+        return body
+    encoding = given.decode("latin-1").strip().lower()
     if encoding == "identity":
         return body
     if encoding not in _WINDOW_BITS:
@@ -137,7 +133,7 @@ def accepted(request: Request, offered: tuple[str, ...]) -> str:
 
     Raises: NotAcceptable.
     """
-    header = request.headers.get("accept", "*/*")
+    header = exchange_of(request.scope).headers.get(b"accept", b"*/*").decode("latin-1")
     if header == "*/*" or header in offered:  # nearly every request
         return offered[0] if header == "*/*" else header
     best, best_quality = None, 0.0
@@ -172,9 +168,9 @@ def _q(parameters: list[str]) -> float:
 
 
 def _check_content_type(request: Request) -> None:
-    found = request.headers.get("content-type")
-    if found is None or found == "application/json":
+    found = exchange_of(request.scope).headers.get(b"content-type")
+    if found is None or found == b"application/json":
         return
-    kind = found.split(";")[0].strip().lower()
+    kind = found.decode("latin-1").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson(kind[:100])

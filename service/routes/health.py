@@ -16,6 +16,7 @@ _LINKS = (
     ("docs", "every route, to try"),
     ("v1/models", "what is loaded"),
     ("info", "version and limits"),
+    ("metrics", "for Prometheus"),
     ("health/ready", "readiness"),
 )
 _PAGE = (
@@ -51,6 +52,22 @@ async def index() -> Response:
     return Response(_PAGE.format(links=links), media_type="text/html", headers={"content-security-policy": _POLICY})
 
 
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"}},
+)
+async def metrics(request: Request) -> Response:
+    """Histograms of times and batches, counters by reason, gauges of queue, models and memory; of all workers together.
+
+    No label holds a text, a name or a number from outside.
+    """
+    accept = request.headers.get("accept", "*/*")
+    content, content_type = state_of(request).metrics.write(accept)
+    return Response(content, headers={"content-type": content_type})
+
+
 @router.get("/info", summary="Version, device, models and limits")
 async def info(request: Request) -> schemas.Info:
     """What runs, on which device, and the limits of a request."""
@@ -60,6 +77,8 @@ async def info(request: Request) -> schemas.Info:
             "name": "gatescope",
             "version": VERSION,
             "device": str(state.device),
+            "threads": state.settings.threads,
+            "workers": state.settings.workers,
             "torch": torch.__version__,
             "python": platform.python_version(),
             "models": state.registry.names,

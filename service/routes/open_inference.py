@@ -112,7 +112,7 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
     shown = plan(Inspection(tuple(tensors)), predictor.shape) if tensors else None
     texts = await work.prepare(state, predictor, wire.texts_of(asked, raw))
     values = _values(asked, tensors, predictor, texts, shown, state.settings.max_answer_bytes)
-    state = state.within(_terms(asked, state))
+    state = state.within(_terms(asked, state), state.exchange)
     costs = [predictor.cost(len(text), shown) for text in texts]
     done = await work.predicted(state, predictor, texts, costs, shown)
 

@@ -59,12 +59,18 @@ async def predicted(
         statistics.failed(began)
         raise
     statistics.answered(len(texts), done.queue_ms, done.compute_ms)
+    if state.exchange:
+        state.exchange.ran(began, done.queue_ms, done.compute_ms)
     return done
 
 
 async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
     """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, ClientLeft, NotReady, or what `work` raises."""
-    return await state.engine.submit(tokens, work, state.terms)
+    began = time.perf_counter()
+    done = await state.engine.submit(tokens, work, state.terms)
+    if state.exchange:
+        state.exchange.ran(began, done.queue_ms, done.compute_ms)
+    return done
 
 
 async def written(values: int, write: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from models import errors as m
 
 from .. import errors as s
+from ..exchange import exchange_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
 }
 _BUG = "this is a bug of the server: its log has the details"
 MEDIA_TYPE = "application/problem+json"
+BUG = "internal_error"  # the error_type of what no row of the table foresees
 
 
 def row(error: type[Exception]) -> tuple[int, str]:
@@ -109,7 +111,7 @@ def response_of(error: Exception, path: str = "") -> Response:
 def body_of(error: Exception | None) -> dict[str, str | int]:
     """The body of a ModelError's or a ServiceError's problem, of a bug's where None."""
     if error is None:
-        return problem_body(500, "Internal error", _BUG, "internal_error")
+        return problem_body(500, "Internal error", _BUG, BUG)
     status, title = row(type(error))
     retry_after_s = getattr(error, "retry_after_s", None)
     more = {} if retry_after_s is None else {"retry_after_ms": math.ceil(retry_after_s * 1000)}
@@ -118,10 +120,11 @@ def body_of(error: Exception | None) -> dict[str, str | int]:
 
 def bug(scope: Scope, error: Exception) -> Response:
     """The response to an unexpected exception, which is logged."""
-    log.error("a bug: %s in %s", type(error).__name__, scope.get("route", "?"), exc_info=error)
+    fields = {"request_id": exchange_of(scope).request_id.decode()}
+    log.error("a bug: %s", type(error).__name__, exc_info=error, extra={"fields": fields})
     if speaks_open_inference(scope["path"]):
         return _open_inference(500, _BUG, {})
-    return problem(500, "Internal error", _BUG, "internal_error")
+    return problem(500, "Internal error", _BUG, BUG)
 
 
 def speaks_open_inference(path: str) -> bool:
@@ -145,6 +148,7 @@ def install(app: FastAPI) -> None:
             405: f"{request.method} is not allowed on this route: /docs lists the allowed methods",
         }
         detail = details.get(error.status_code, str(error.detail))
+        exchange_of(request.scope).problem = kind
         if speaks_open_inference(request.url.path):
             return _open_inference(error.status_code, detail, dict(error.headers or {}))
         return problem(error.status_code, title, detail, kind, dict(error.headers or {}))

@@ -267,6 +267,8 @@ class Info(BaseModel):
     name: str = Field(description="gatescope")
     version: str = Field(description="of gatescope")
     device: str = Field(description="cpu or cuda")
+    threads: int = Field(description="of one process, for the model")
+    workers: int = Field(description="processes that share the port; the other fields are of the one that answers")
     torch: str = Field(description="version of PyTorch")
     python: str = Field(description="version of Python")
     models: list[str] = Field(description="loaded, by name")
