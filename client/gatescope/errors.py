@@ -40,6 +40,10 @@ class TooManyStreams(RetryLater):
     """As many streams are open as may be."""
 
 
+class NotFollowed(RetryLater):
+    """Not every worker followed a load in time."""
+
+
 class AnswerTooLarge(ProblemError):
     """More numbers than an answer may hold: select fewer."""
 
@@ -58,6 +62,10 @@ class BodyTooLarge(ProblemError):
 
 class BrokenModel(ProblemError):
     """The model's folder is there and could not be loaded."""
+
+
+class ControlOff(ProblemError):
+    """Models are loaded and unloaded at run time only where the server is set so."""
 
 
 class DeadlineExceeded(ProblemError):
@@ -80,6 +88,10 @@ class FrameRejected(ProblemError):
     """A frame of a stream that is no text."""
 
 
+class ForeignCaller(ProblemError):
+    """Model control asked by a host name or a page that is not the server's."""
+
+
 class InternalError(ProblemError):
     """A bug of the server."""
 
@@ -88,12 +100,20 @@ class InvalidRequest(ProblemError):
     """A field that is unknown, missing or of another type."""
 
 
+class LoadRefused(ProblemError):
+    """The model's folder could not be loaded; an older version still answers."""
+
+
 class MalformedBody(ProblemError):
     """Not JSON in UTF-8."""
 
 
 class MethodNotAllowed(ProblemError):
     """The route is there, for another method."""
+
+
+class NoAdminKey(ProblemError):
+    """The key may ask models but not load and unload them."""
 
 
 class NotAcceptable(ProblemError):
