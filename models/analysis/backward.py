@@ -25,7 +25,7 @@ from torch import Tensor
 from ..recurrence.encoder import Encoder
 from ..recurrence.layer import LayerActivations, Recurrence
 from ..runtime.runner import Activations
-from .readout import Array, Mask, host, product
+from .arrays import Array, Mask, empty, inside_mask, library, product, reading_order, same_type, where_it_is
 from .slopes import Linearisation, Slopes, slopes_of
 
 
@@ -51,22 +51,23 @@ def backward(
 ) -> Linear:
     """Pull a linear function of the top layer's states back to layer 0's input.
 
-    What grows beyond every number comes out as infinite or NaN.
+    What grows beyond every number comes out as infinite or NaN. It runs, and its results are, where the readout is.
 
     Args: activations of a pass, [layer][direction] -> name -> [batch, time, unit]; readout[direction]
           [time, batch, unit], the weights of the top layer's states (`Readout.weights`); lengths int64 [batch].
     """
     above = list(readout)
-    inside = (np.arange(above[0].shape[0])[:, None] < lengths.cpu().numpy())[:, :, None]
-    bias = np.zeros(len(lengths), above[0].dtype)
+    inside = inside_mask(lengths, len(above[0]), above[0])
+    bias = library(above[0]).zeros_like(above[0][0, :, 0])
     for layer in range(len(encoder.layers) - 1, -1, -1):
         below = [
             _one_layer(encoder.recurrence(layer, direction), activations[layer][d], above[d], inside, linearisation)
             for d, direction in enumerate(encoder.directions)
         ]
-        dx = np.sum([part for part, _ in below], axis=0) if len(below) > 1 else below[0][0]
-        bias += np.sum([part for _, part in below], axis=0)
-        above = np.split(dx, len(encoder.directions), axis=2) if layer else [dx]
+        dx = below[0][0] if len(below) == 1 else below[0][0] + below[1][0]
+        bias += below[0][1] if len(below) == 1 else below[0][1] + below[1][1]
+        width = dx.shape[2] // len(encoder.directions)
+        above = [dx[:, :, n : n + width] for n in range(0, dx.shape[2], width)] if layer else [dx]
     return Linear(above[0].swapaxes(0, 1), bias)
 
 
@@ -74,18 +75,18 @@ def _one_layer(
     recurrence: Recurrence, recorded: LayerActivations, above: Array, inside: Mask, linearisation: Linearisation
 ) -> tuple[Array, Array]:
     """dx [time, batch, input] and the biases' share [batch] of one layer in one direction."""
-    reading = slice(None, None, -1 if recurrence.direction == "reverse" else 1)
-    values = {name: host(v).swapaxes(0, 1)[reading] for name, v in recorded.items()}
-    slopes = slopes_of(recurrence.cell, values, inside[reading], linearisation)
+    direction = recurrence.direction
+    values = {name: reading_order(where_it_is(v).swapaxes(0, 1), direction) for name, v in recorded.items()}
+    slopes = slopes_of(recurrence.cell, values, reading_order(inside, direction), linearisation)
     w, units = recurrence.weights, recurrence.units
     rows = slice(slopes.first * units, (slopes.first + slopes.to_gate.shape[2]) * units)
     w_ih, w_hh, b_ih, b_hh = (
-        host(x[rows]).astype(above.dtype, copy=False) for x in (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
+        same_type(where_it_is(x[rows]), above) for x in (w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh)
     )
-    dz = through_time(slopes, above[reading], w_hh)
+    dz = through_time(slopes, reading_order(above, direction), w_hh)
     time, batch = dz.shape[:2]
     dx = product(dz.reshape(time * batch, -1), w_ih).reshape(time, batch, -1)  # all timesteps and texts at once
-    return dx[reading], dz.sum(0).reshape(batch, -1) @ (b_ih + b_hh)
+    return reading_order(dx, direction), dz.sum(0).reshape(batch, -1) @ (b_ih + b_hh)
 
 
 def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Array:
@@ -95,6 +96,8 @@ def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Arr
              `slopes` has, or None to hold h_{t-1} as well, so that the steps hang together by c alone.
     Returns: [time, batch, gate, unit].
     """
+    if isinstance(readout, Tensor):
+        return _through_time_on_card(slopes, readout, weight_hh)
     time, batch, units = readout.shape
     split = slopes.by_cell
     dz: Array = np.zeros(slopes.to_gate.shape, slopes.to_gate.dtype)
@@ -119,6 +122,24 @@ def through_time(slopes: Slopes, readout: Array, weight_hh: Array | None) -> Arr
             np.multiply(to_cell[t], ends, out=parts)
             np.add(parts[0], parts[1], out=dc)
         np.multiply(to_gate[t], by_gate, out=steps[t])
+    return dz
+
+
+def _through_time_on_card(slopes: Slopes, readout: Tensor, weight_hh: Tensor | None) -> Tensor:
+    """As `through_time`, without asking the card anything on the way."""
+    dz: Tensor = empty(tuple(slopes.to_gate.shape), slopes.to_gate)
+    time, batch, gates, _ = dz.shape
+    dc = torch.zeros_like(readout[0])
+    for t in range(time - 1, -1, -1):
+        dh = readout[t]
+        if weight_hh is not None and t + 1 < time:
+            dh = torch.addmm(dh, dz[t + 1].reshape(batch, -1), weight_hh)
+        if slopes.to_cell is None:
+            torch.multiply(slopes.to_gate[t], dh[:, None], out=dz[t])
+            continue
+        dc = slopes.to_cell[t, 0] * dc + slopes.to_cell[t, 1] * dh
+        through = [dc[:, None].expand(-1, slopes.by_cell, -1), dh[:, None]][: 1 + (gates > slopes.by_cell)]
+        torch.multiply(slopes.to_gate[t], torch.cat(through, dim=1), out=dz[t])
     return dz
 
 

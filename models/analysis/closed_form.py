@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..recurrence.encoder import Pass
+from .arrays import einsum, fetched, inside_mask, reading_order, total, where_it_is
 from .attribution import Attribution, Options, Positions
 from .backward import Linear, backward, through_time
 from .precise import precisely
-from .readout import Array, host, read_out
+from .readout import read_out
 from .slopes import deposits_of
 from .subject import Subject
 
@@ -53,13 +54,12 @@ def cell_additive(subject: Subject, options: Options) -> Attribution:
     encoder = subject.network.encoder
     run, recorded = subject.runs.record()
     readout = read_out(subject.network, run, [subject.output.index], subject.timesteps)
-    inside = np.ones((len(subject), 1, 1), bool)
+    inside = inside_mask(run.lengths, len(subject), readout.bias)
     contributions = np.zeros(len(subject))
     for d, direction in enumerate(encoder.directions):
-        reading = slice(None, None, -1 if direction == "reverse" else 1)
-        values = {name: host(v).swapaxes(0, 1)[reading] for name, v in recorded[-1][d].items()}
-        parts = through_time(deposits_of(values, inside), readout.weights[d][reading], None)
-        contributions += parts.sum((1, 2, 3), dtype=np.float64)[reading]
+        values = {name: reading_order(where_it_is(v).swapaxes(0, 1), direction) for name, v in recorded[-1][d].items()}
+        parts = through_time(deposits_of(values, inside), reading_order(readout.weights[d], direction), None)
+        contributions += reading_order(fetched(total(parts, (1, 2, 3))), direction)
     positions: Positions = "tokens" if len(encoder.layers) == len(encoder.directions) == 1 else "top_layer_input"
     bias, logit = float(readout.bias[0]), float(readout.logit[0])
     return Attribution("cell_additive", subject.output, contributions, bias, logit, positions)
@@ -67,9 +67,7 @@ def cell_additive(subject: Subject, options: Options) -> Attribution:
 
 def _times_input(linear: Linear, run: Pass) -> NDArray[np.float64]:
     """dx_s . x_s of one text: [time]."""
-    x: Array = host(run.inputs[0])[0]
-    products: NDArray[np.float64] = np.einsum("ti,ti->t", linear.inputs[0], x, dtype=np.float64)
-    return products
+    return fetched(einsum("ti,ti->t", linear.inputs[0], where_it_is(run.inputs[0])[0]))
 
 
 def _finite(method: str, contributions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ prefix      contribution_s = logit of the text cut after s - logit of the text c
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import host
 from .attribution import Attribution, Options
-from .readout import host
 from .subject import Subject
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import OptionError
 from ..network.network import Classifier, Tagger
 from ..recurrence.encoder import Pass
 from ..runtime.runner import Activations
+from .arrays import Array, fetched
 from .backward import backward
 from .readout import read_out
 
@@ -64,8 +66,15 @@ def unchecked_norms(
     """As `gradient_norms`, with what is beyond every number as infinite or NaN."""
     readout = read_out(network, run, targets, timesteps)
     gradient = backward(network.encoder, activations, readout.weights, run.lengths, "tangent").inputs
-    norms = np.sqrt(np.square(gradient, dtype=np.float64).sum(2))  # float32 squares would underflow below 1e-19
+    norms = fetched(_norms(gradient))
     return [norms[b, :n] for b, n in enumerate(run.lengths.tolist())]
+
+
+def _norms(gradient: Array) -> Array:
+    """|| . ||_2 of the last axis, in float64: float32 squares would underflow below 1e-19."""
+    if isinstance(gradient, Tensor):
+        return gradient.double().square().sum(2).sqrt()
+    return np.sqrt(np.square(gradient, dtype=np.float64).sum(2))
 
 
 def fading(value: Values) -> Fading:

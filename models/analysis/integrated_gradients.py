@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .arrays import einsum, fetched, host, where_it_is
 from .attribution import Attribution, Options
 from .backward import backward
-from .readout import host, read_out
+from .readout import read_out
 from .subject import Subject
 
 TOLERANCE = 5e-4  # of max(1, |logit|): what the panels may miss together
@@ -61,7 +62,7 @@ def integrated_gradients(
 ) -> Attribution:
     """most: the bound on nodes, by default `most_nodes`; tolerance: of max(1, |logit|)."""
     bound = most_nodes(len(subject)) if most is None else most
-    x = torch.from_numpy(subject.runs.runner.embedded(subject.runs.ids))
+    x = torch.from_numpy(subject.runs.runner.embedded(subject.runs.ids)).to(subject.network.head.weight.device)
     allowed = tolerance * max(1.0, abs(subject.logit))
     panels = _panels(subject, x, [(n / _FIRST_PANELS, (n + 1) / _FIRST_PANELS) for n in range(_FIRST_PANELS)])
     nodes = _RULE * len(panels)
@@ -96,21 +97,20 @@ def _panels(subject: Subject, x: Tensor, parts: list[tuple[float, float]]) -> li
 def _slopes(subject: Subject, x: Tensor, alphas: list[float]) -> Values:
     """x_s . d logit / d x_s at each point of the way: [point, time]."""
     network, count = subject.network, len(alphas)
-    scaled = torch.tensor(alphas, dtype=x.dtype)[:, None, None] * x
+    scaled = torch.tensor(alphas, dtype=x.dtype, device=x.device)[:, None, None] * x
     run, activations = subject.runs.runner.run_inputs(scaled, torch.full((count,), len(subject)), "gates")
     assert activations is not None
     timesteps = None if subject.timesteps is None else subject.timesteps * count
     readout = read_out(network, run, [subject.output.index] * count, timesteps)
     gradient = backward(network.encoder, activations, readout.weights, run.lengths, "tangent").inputs
-    products: Values = np.einsum("bti,ti->bt", gradient, host(x), dtype=np.float64)
-    return products
+    return fetched(einsum("bti,ti->bt", gradient, where_it_is(x)))
 
 
 def _logits(subject: Subject, x: Tensor, alphas: list[float]) -> list[float]:
     """F(alpha x) of each point."""
     runner = subject.runs.runner
-    scaled = torch.tensor(alphas, dtype=x.dtype)[:, None, None] * x
+    scaled = torch.tensor(alphas, dtype=x.dtype, device=x.device)[:, None, None] * x
     run, _ = runner.run_inputs(scaled, torch.full((len(alphas),), len(subject)), "nothing")
-    outputs = host(runner.outputs(run))
+    outputs = runner.outputs(run)
     at = outputs if subject.output.timestep is None else outputs[:, subject.output.timestep]
-    return [float(value) for value in at[:, subject.output.index]]
+    return [float(value) for value in host(at[:, subject.output.index])]

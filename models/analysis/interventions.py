@@ -24,7 +24,7 @@ from ..network.network import Classifier, Tagger
 from ..recurrence.cells import GATES, TENSORS
 from ..recurrence.encoder import Encoder, Pass
 from ..recurrence.layer import Direction, Recurrence
-from .readout import Array, host
+from .arrays import Array, host
 
 Operation = Literal["set", "add", "scale", "zero"]
 BATCH_TOKENS = 65536  # variants x timesteps that run together: 64 MiB of states at 256 units

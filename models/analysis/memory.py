@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import ActivationsUnavailable
 from ..recurrence.cells import TENSORS
 from ..recurrence.layer import Direction
-from .readout import host
+from .arrays import host
 
 Measure = Literal["retention", "mass"]
 Values = NDArray[np.float64]

@@ -12,22 +12,21 @@ Every head here is linear once it is known which timestep each maximum came from
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import OptionError, SelectionError
 from ..network.network import Classifier, Tagger
 from ..recurrence.encoder import Pass
-
-Array = NDArray[np.floating]
-Mask = NDArray[np.bool_]
+from .arrays import Array, where_it_is
 
 
 @dataclass(frozen=True)
 class Readout:
-    """weights[direction] [time, batch, unit], zero in padding; bias and logit [batch], before temperature."""
+    """weights[direction] [time, batch, unit], zero in padding; bias and logit [batch], before temperature.
+
+    They are where the pass is.
+    """
 
     weights: tuple[Array, ...]
     bias: Array
@@ -43,8 +42,8 @@ def read_out(
     Raises: OptionError where timesteps are missing or make no sense; SelectionError where one is past its text's end.
     """
     lengths = run.lengths.tolist()
-    w = network.head.weight.detach()[list(targets)].to(run.top.dtype)  # [batch, feature]
-    bias = network.head.bias.detach()[list(targets)].to(run.top.dtype)
+    w = network.head.weight.detach()[list(targets)].to(run.top)  # [batch, feature]
+    bias = network.head.bias.detach()[list(targets)].to(run.top)
     if isinstance(network, Tagger):
         at = _checked(timesteps, lengths)
         weights = _at(run.top, w, [at] * len(run.hidden_states[-1]))
@@ -57,20 +56,7 @@ def read_out(
         weights = _at(run.top, w, ends[: len(run.hidden_states[-1])])
     logit = (weights * run.top).sum((1, 2)) + bias
     parts = weights.transpose(0, 1).chunk(len(run.hidden_states[-1]), dim=-1)
-    return Readout(tuple(host(p) for p in parts), host(bias), host(logit))
-
-
-def host(x: Tensor) -> Array:
-    """A tensor's values for numpy; what is not float64 comes as float32."""
-    x = x.detach() if x.dtype == torch.float64 else x.detach().float()
-    out: Array = x.cpu().numpy()
-    return out
-
-
-def product(a: Array, b: Array) -> Array:
-    """a @ b by torch's threads: numpy's own, woken between torch's products, fight with them for the cores."""
-    out: Array = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
-    return out
+    return Readout(tuple(where_it_is(p) for p in parts), where_it_is(bias), where_it_is(logit))
 
 
 def _checked(timesteps: Sequence[int] | None, lengths: Sequence[int]) -> list[int]:

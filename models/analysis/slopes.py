@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..recurrence.cells import GATES, Cell
-from .readout import Array, Mask
+from .arrays import Array, Mask, empty, library
 
 Linearisation = Literal["tangent", "secant"]
 
@@ -48,6 +50,8 @@ def slopes_of(cell: Cell, values: Mapping[str, Array], inside: Mask, linearisati
 
 def rho(z: Array) -> Array:
     """tanh(z) / z, the slope from 0 to tanh(z); 1 where z is 0. In (0, 1], so no error of z is made larger."""
+    if isinstance(z, Tensor):
+        return torch.where(z != 0, torch.tanh(z) / z, 1)
     return np.divide(np.tanh(z), z, out=np.ones_like(z), where=z != 0)
 
 
@@ -69,16 +73,17 @@ def _lstm_tangent(values: Mapping[str, Array], inside: Mask) -> Slopes:
     """c' = f c + i g reaches z_i, z_f, z_g; h = o tanh(c) reaches z_o."""
     i, f, g, o = (values[name] for name in GATES)
     cell_state = values["cell_state"] * inside  # so that c before the first token is 0, whatever padding held
-    before = np.concatenate([np.zeros_like(cell_state[:1]), cell_state[:-1]])
-    said = np.tanh(values["cell_state"])
-    to_gate = np.empty((*i.shape[:2], len(GATES), i.shape[2]), i.dtype)
-    np.multiply(g, i * (1 - i), out=to_gate[:, :, 0])
-    np.multiply(before, f * (1 - f), out=to_gate[:, :, 1])
-    np.multiply(i, 1 - g * g, out=to_gate[:, :, 2])
-    np.multiply(said, o * (1 - o), out=to_gate[:, :, 3])
-    if not inside.all():
+    by = library(i)
+    before = by.concatenate([by.zeros_like(cell_state[:1]), cell_state[:-1]])
+    tanh_cell_state = by.tanh(values["cell_state"])
+    to_gate = empty((*i.shape[:2], len(GATES), i.shape[2]), i)
+    by.multiply(g, i * (1 - i), out=to_gate[:, :, 0])
+    by.multiply(before, f * (1 - f), out=to_gate[:, :, 1])
+    by.multiply(i, 1 - g * g, out=to_gate[:, :, 2])
+    by.multiply(tanh_cell_state, o * (1 - o), out=to_gate[:, :, 3])
+    if isinstance(inside, Tensor) or not inside.all():  # of a card it is not asked: the answer would be a copy
         to_gate *= inside[:, :, None]
-    return Slopes(0, 3, to_gate, _to_cell(f, o * (1 - said * said)))
+    return Slopes(0, 3, to_gate, _to_cell(f, o * (1 - tanh_cell_state * tanh_cell_state)))
 
 
 def deposits_of(values: Mapping[str, Array], inside: Mask) -> Slopes:
@@ -90,6 +95,6 @@ def deposits_of(values: Mapping[str, Array], inside: Mask) -> Slopes:
 
 def _to_cell(forget_gate: Array, from_hidden: Array) -> Array:
     """What dc_t is made of: f_{t+1} of dc_{t+1} (nothing comes after the last step), and its slope to h_t of dh_t."""
-    out = np.empty((len(forget_gate), 2, *forget_gate.shape[1:]), forget_gate.dtype)
+    out = empty((len(forget_gate), 2, *forget_gate.shape[1:]), forget_gate)
     out[:-1, 0], out[-1, 0], out[:, 1] = forget_gate[1:], 0, from_hidden
     return out

@@ -22,8 +22,8 @@ from ..runtime.grouping import similar_lengths
 from ..runtime.runner import Activations, Runner
 from ..text.features import TextIds, batch_ids, kept_ids
 from ..text.tokens import Tokens
+from .arrays import host
 from .attribution import Output
-from .readout import host
 
 BATCH_TOKENS = 16384  # padded tokens that are re-run together at most
 Kept = Sequence[int]  # timesteps of the text that are read, ascending

@@ -225,7 +225,8 @@ class Analyst:
 
     def _prediction(self, text: Prepared, logits: NDArray[np.floating]) -> Prediction:
         """The prediction that given logits make."""
-        return self.predictor.decoder.decode([text], torch.from_numpy(logits.astype(np.float32))[None])[0]
+        outputs = torch.from_numpy(logits.astype(np.float32))[None].to(self.predictor.device)
+        return self.predictor.decoder.decode([text], outputs)[0]
 
 
 def default_method(predictor: Predictor) -> str:

@@ -63,10 +63,24 @@ class Decoder:
             predictions.append(Prediction(text.tokens, own, text.known_fraction, entities=entities))
         return predictions
 
+    def from_paths(
+        self, texts: Sequence[Prepared], emissions: Array, paths: NDArray[np.int32], scores: NDArray[np.float64]
+    ) -> list[Prediction]:
+        """A tagger's predictions, all [batch, time, ...] on the host; scores: of the span that begins at a timestep."""
+        predictions = []
+        for text, own, path, score in zip(texts, emissions, paths, scores, strict=True):
+            n = len(text)
+            spans = to_spans([self.tags[k] for k in path[:n]])
+            entities = tuple(self._placed(text, span, float(score[span.start])) for span in spans)
+            predictions.append(Prediction(text.tokens, own[:n], text.known_fraction, entities=entities))
+        return predictions
+
     def _entity(self, text: Prepared, span: Span, path: Sequence[int], lattice: TextLattice) -> Entity:
-        start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
         inside = self.tags.index(f"I-{span.label}")
-        score = lattice.span_probability(span.start, span.stop, path[span.start], inside)
+        return self._placed(text, span, lattice.span_probability(span.start, span.stop, path[span.start], inside))
+
+    def _placed(self, text: Prepared, span: Span, score: float) -> Entity:
+        start, end = text.tokens[span.start].start, text.tokens[span.stop - 1].end
         return Entity(span.label, text.text[start:end], start, end, score)
 
 

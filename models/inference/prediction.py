@@ -1,5 +1,6 @@
 """A prepared text, and the prediction for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +60,12 @@ class Prefixes:
     labels: tuple[str, ...]
     scores: tuple[float, ...]
     commit_timestep: int
+
+    @classmethod
+    def of_best(cls, labels: Sequence[str], scores: NDArray[np.float64]) -> "Prefixes":
+        """Of the best label and its score after each token."""
+        changes = [n + 1 for n, label in enumerate(labels) if label != labels[-1]]
+        return cls(tuple(labels), tuple(map(float, scores)), max(changes, default=0))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ..text.tokens import Tokens
 from ..text.vocabulary import Vocabulary
 from .decoding import Decoder, softmax
 from .inspection import Inspection, Plan, Selection, Shape, plan
+from .on_card import CardBatch, CardModel
 from .prediction import Array, Inside, Prediction, Prefixes, Prepared
 
 
@@ -127,6 +128,8 @@ class Predictor:
     @torch.inference_mode()
     def run(self, texts: Sequence[Prepared], inspection_plan: Plan | None = None) -> list[Prediction]:
         """The predictions of prepared texts; texts of similar length run in one batch."""
+        if self.device.type != "cpu":
+            return self._run_on_card(texts, inspection_plan)
         predictions: dict[int, Prediction] = {}
         recording = inspection_plan is not None
         most_tokens = self.batch_tokens // 8 if recording else self.batch_tokens  # recording keeps every gate
@@ -139,6 +142,21 @@ class Predictor:
                     inside = self._inside(batch[row], row, run, record, inspection_plan)
                     prediction = replace(prediction, inside=inside)
                 predictions[i] = prediction
+        return [predictions[i] for i in range(len(texts))]
+
+    def _run_on_card(self, texts: Sequence[Prepared], inspection_plan: Plan | None) -> list[Prediction]:
+        """As `run`: while one batch is on its way to the host, the card has the next one."""
+        predictions: dict[int, Prediction] = {}
+        waiting: tuple[list[int], CardBatch] | None = None
+        one_by_one = None if self.reads_prefixes_at_once else self.prefixes_one_by_one
+        model = CardModel(self.checkpoint, self.runner, self.decoder, one_by_one)
+        for indices in [*similar_lengths([len(t) for t in texts], self.batch_tokens), None]:
+            batch = None
+            if indices is not None:
+                batch = CardBatch(model, [texts[i] for i in indices], inspection_plan, _recording(inspection_plan))
+            if waiting is not None:
+                predictions |= zip(waiting[0], waiting[1].predictions(), strict=True)
+            waiting = None if indices is None or batch is None else (indices, batch)
         return [predictions[i] for i in range(len(texts))]
 
     def forward(self, batch: Sequence[Prepared], recording: Recording) -> tuple[Pass, Activations | None]:
@@ -215,15 +233,18 @@ class Predictor:
     def _prefixes(self, text: Prepared, run: Pass, row: int) -> Prefixes:
         if not isinstance(self.network, Classifier):
             raise OptionError("prefix_predictions is for classifiers")
-        if self.reads_prefixes_at_once:
-            logits = self.network.head(run.top[row, : len(text)]).cpu().numpy()
-        else:
-            logits = np.stack([p.logits for p in self.run([text.prefix(n + 1) for n in range(len(text))])])
+        if not self.reads_prefixes_at_once:
+            return self.prefixes_one_by_one(text)
+        return self._prefixes_of(self.network.head(run.top[row, : len(text)]).cpu().numpy())
+
+    def prefixes_one_by_one(self, text: Prepared) -> Prefixes:
+        """Each prefix run by itself."""
+        return self._prefixes_of(np.stack([p.logits for p in self.run([text.prefix(n + 1) for n in range(len(text))])]))
+
+    def _prefixes_of(self, logits: Array) -> Prefixes:
+        """logits [prefix, label]"""
         scores = softmax(logits, self.checkpoint.manifest.temperature)
-        best = scores.argmax(1)
-        changes = np.flatnonzero(best != best[-1])
-        labels = tuple(self.checkpoint.labels[k] for k in best)
-        return Prefixes(labels, tuple(map(float, scores.max(1))), int(changes[-1]) + 1 if len(changes) else 0)
+        return Prefixes.of_best([self.checkpoint.labels[k] for k in scores.argmax(1)], scores.max(1))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,17 @@ def bar(emissions: Tensor, texts: Sequence[Tokens], tags: Sequence[str]) -> Tens
     return emissions
 
 
+def barred_tags(texts: Sequence[Tokens], tags: Sequence[str], time: int) -> NDArray[np.bool_] | None:
+    """`barred` of a padded batch: [text, time, tag], or None where every tag is possible."""
+    masks = [(b, mask) for b, tokens in enumerate(texts) if (mask := barred(tokens, tags)) is not None]
+    if not masks:
+        return None
+    out = np.zeros((len(texts), time, len(tags)), np.bool_)
+    for b, mask in masks:
+        out[b, : len(mask)] = mask
+    return out
+
+
 def possible(path: Sequence[str], tokens: Tokens) -> list[str]:
     """The nearest path that the text allows: O where no entity can be or begin, B-X where one begins anew."""
     out: list[str] = []

@@ -79,7 +79,12 @@ class LinearChain(nn.Module):
         return (self.log_partition(emissions, lengths) - within).sum()
 
     def viterbi(self, emissions: Tensor, lengths: Tensor) -> list[list[int]]:
-        """The best path of each text; of equal ones the one of the lower tag. No copy to the host inside the loop."""
+        """The best path of each text; of equal ones the one of the lower tag."""
+        paths: list[list[int]] = self.best_paths(emissions, lengths).tolist()
+        return [row[:n] for row, n in zip(paths, lengths.tolist(), strict=True)]
+
+    def best_paths(self, emissions: Tensor, lengths: Tensor) -> Tensor:
+        """As `viterbi`, where the emissions are: int64 [batch, time], without meaning in the padding."""
         best = self.start + emissions[:, 0]
         back: list[Tensor] = []
         stay = torch.arange(best.shape[1], device=best.device).expand_as(best)
@@ -93,8 +98,7 @@ class LinearChain(nn.Module):
         for origin in reversed(back):
             tag = origin.gather(1, tag[:, None])[:, 0]
             path.append(tag)
-        paths: list[list[int]] = torch.stack(path[::-1], dim=1).tolist()
-        return [row[:n] for row, n in zip(paths, lengths.tolist(), strict=True)]
+        return torch.stack(path[::-1], dim=1)
 
     def lattice(self, emissions: Tensor, lengths: Tensor) -> Lattice:
         """Forward and backward sums of a padded batch, in float64: see `Lattice`."""

@@ -1,15 +1,18 @@
 """The certificate is small for true activations and large for activations that are only self-consistent."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.checkpoint.checkpoint import Checkpoint
+from models.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from models.inference.predictor import Predictor
 from models.recurrence.cells import TENSORS, Cell, CellWeights
 from models.recurrence.certificate import STEPS, chosen_timesteps, recurrence_error
+from models.recurrence.certificates import checked_timesteps, recurrence_errors
 from models.recurrence.layer import Direction
 from models.runtime.cpu.kernel import Kernel, available
 from models.text.features import batch_ids, text_ids
@@ -79,3 +82,32 @@ def test_the_steps_follow_from_the_text_and_are_eight_at_most() -> None:
     assert steps.tolist() == chosen_timesteps("a long text", 500, 0, "forward").tolist()
     assert steps.tolist() != chosen_timesteps("another text", 500, 0, "forward").tolist()
     assert steps.tolist() != chosen_timesteps("a long text", 500, 1, "forward").tolist()
+
+
+@pytest.mark.parametrize("name", ["tiny-zh-rnn", "tiny-zh-lstm", "tiny-en-bilstm"])
+def test_a_batchs_certificates_are_each_texts_own(name: str, weights_dir: Path) -> None:
+    """And one changed value is seen in its own text alone: at a checked step, and of an LSTM's cell at any step."""
+    predictor = Predictor(load_checkpoint(weights_dir / name), torch.device("cpu"), kernel="torch")
+    texts = [predictor.prepare(text) for text in ("我想 a b", "the service was good " * 5, "c d e f g h i j k l m n")]
+    lengths = [len(text) for text in texts]
+    run, activations = predictor.forward(texts, "everything")
+    assert activations is not None
+    for layer, by_direction in enumerate(activations):
+        for d, direction in enumerate(predictor.network.encoder.directions):
+            recurrence = predictor.network.encoder.recurrence(layer, direction)
+            steps = checked_timesteps([t.text for t in texts], lengths, layer, direction)
+            recorded, x = {k: v.clone() for k, v in by_direction[d].items()}, run.inputs[layer]
+            errors = recurrence_errors(recurrence, x, recorded, run.lengths, steps)
+            for b, (text, n) in enumerate(zip(texts, lengths, strict=True)):
+                chosen = chosen_timesteps(text.text, n, layer, direction)
+                own = {k: v[b, :n].numpy() for k, v in recorded.items()}
+                want = predictor.runner.recurrence_error(layer, direction, x[b, chosen].numpy(), own, chosen)
+                assert errors[b] == pytest.approx(want, abs=3e-7)
+                assert errors[b] < 1e-5
+            recorded["hidden_state"][1, steps[1, 3], 2] += 1e-3
+            seen = recurrence_errors(recurrence, x, recorded, run.lengths, steps)
+            assert seen[1] > 5e-4
+            assert torch.equal(seen[[0, 2]], errors[[0, 2]])
+            if recurrence.cell == "lstm":
+                recorded["cell_state"][2, 5, 1] = float("nan")
+                assert recurrence_errors(recurrence, x, recorded, run.lengths, steps)[2] == float("inf")
