@@ -62,6 +62,13 @@ def growing(options: argparse.Namespace) -> None:
     results.merge("growth", growth.run(options.weights, growth.Effort(rounds=options.rounds), say))
 
 
+def card(options: argparse.Namespace) -> None:
+    """A CUDA card beside this machine's CPU and cuDNN: 2 minutes, and only where there is a card."""
+    from . import card as suite
+
+    results.merge("card", suite.run(options.weights, options.rounds, say))
+
+
 def page(options: argparse.Namespace) -> None:
     """docs/performance.md, its pictures and README's tables, from what is stored."""
     stored = results.read()
@@ -113,6 +120,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "streaming": streams,
     "forgeries": forged_tokens,
     "replicas": killed_servers,
+    "card": card,
     "report": page,
     "all": everything,
     "quick": quick,

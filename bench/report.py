@@ -15,6 +15,8 @@ from . import pictures
 from .contenders import AGREE, BF16, FUSED, LIBRARY, LOOP, RECORDED, REPLAY
 from .graphs import FLOAT, INT8
 from .kernels import TWO_LAYERS
+from .report_card import NAMES as CARD
+from .report_card import card
 from .report_servers import NAMES as SERVERS
 from .report_servers import servers
 from .results import Results
@@ -58,6 +60,7 @@ def fields(results: Results, put: Put) -> Fields:
         (limits, "kernels", LIMITS),
         (servers, "servers", SERVERS),
         (growth, "growth", GROWTH),
+        (card, "card", CARD),
     )
     for section, suite, names in sections:
         if suite in results:

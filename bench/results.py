@@ -11,7 +11,7 @@ from typing import Any
 
 from .ratios import significant
 
-SUITES = ("kernels", "servers", "growth")
+SUITES = ("kernels", "servers", "growth", "card")
 STORED = Path("docs/performance/results.json")
 Results = dict[str, Any]
 

@@ -39,9 +39,12 @@ class Settings(BaseSettings):
     allow_empty: bool = Field(
         False, description="start although weights_dir does not exist or holds no model: it is mounted later"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is a card")
-    kernel: Literal["auto", "torch", "avx512bf16", "avx512", "avx2", "generic"] = Field(
-        "auto", description="of the recurrence on the CPU; auto takes the best that was built and runs here"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes CUDA where there is a card, and the CPU for batches that it does sooner"
+    )
+    kernel: Literal["auto", "torch", "avx512bf16", "avx512", "avx2", "generic", "cuda"] = Field(
+        "auto",
+        description="of the recurrence on the CPU; auto takes the best that runs here; cuda is our own on a card",
     )
     precision: str = Field(
         "float32",

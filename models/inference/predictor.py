@@ -16,6 +16,7 @@ from ..recurrence.certificate import Certificate, chosen_timesteps
 from ..recurrence.encoder import Pass
 from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.kernel import KernelUnavailable, Precision, choose
+from ..runtime.cuda.runner import runner_on_card
 from ..runtime.grouping import similar_lengths
 from ..runtime.runner import Activations, Recording, Runner, TorchRunner
 from ..text.features import batch_ids, text_ids
@@ -42,8 +43,8 @@ class Predictor:
     ) -> None:
         """batch_tokens: the largest number of padded tokens in a batch; a longer text runs alone.
 
-        kernel: of the recurrence on the CPU, a name for `models.runtime.cpu.kernel.choose`; precision and threads: of
-        the fused kernel, see `FusedRunner`.
+        kernel: of the recurrence: on the CPU a name for `models.runtime.cpu.kernel.choose`, on a card ``cuda`` for our
+        own, else cuDNN; precision and threads: of the fused kernel, see `FusedRunner`.
         Raises: KernelUnavailable, also for bfloat16 without a fused kernel.
         """
         self.checkpoint, self.device, self.batch_tokens = checkpoint, device, batch_tokens
@@ -52,7 +53,8 @@ class Predictor:
         if fused_kernel:
             self.runner: Runner = FusedRunner(self.network, fused_kernel, precision, threads)
         elif precision == "float32":
-            self.runner = TorchRunner(self.network, device)
+            own = kernel == "cuda" and device.type == "cuda"
+            self.runner = runner_on_card(self.network, device) if own else TorchRunner(self.network, device)
         else:
             raise KernelUnavailable(
                 f"{precision} is the fused kernel's, and {checkpoint.manifest.name} runs on torch's"

@@ -16,10 +16,10 @@ from models.inference.predictor import Predictor
 
 from ..settings import Settings
 from .folders import Fingerprint, fingerprint
+from .placing import WARM_UP, make_predictor
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-_WARM_UP = "我想吃汉堡 The quick brown fox"
 _CANNOT_RUN = "it cannot be run: the server's log has the details"
 
 
@@ -84,16 +84,9 @@ def load_version(folder: Path, settings: Settings, device: torch.device) -> Vers
     try:
         checkpoint = load_checkpoint(folder)
         name = checkpoint.manifest.name
-        predictor = Predictor(
-            checkpoint,
-            device,
-            settings.max_batch_tokens,
-            settings.kernel,
-            settings.precision_of(name),
-            settings.threads,
-        )
-        predictor.predict([_WARM_UP])
-        predictor.run([predictor.prepare(_WARM_UP)], plan(Inspection(), predictor.shape))
+        predictor = make_predictor(checkpoint, settings, device)
+        predictor.predict([WARM_UP])
+        predictor.run([predictor.prepare(WARM_UP)], plan(Inspection(), predictor.shape))
     except CheckpointError:
         raise
     except Exception as error:  # any other failure of one model must not stop the others

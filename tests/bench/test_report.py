@@ -97,10 +97,34 @@ def servers() -> dict[str, Any]:
     }
 
 
+def card() -> dict[str, Any]:
+    places = ("cpu", "cuda, cuDNN", "auto")
+    answers = [
+        {
+            "work": work,
+            "texts": 8,
+            "seconds": {place: spread(0.002) for place in places},
+            "over_cpu": {place: spread(0.5) for place in places[1:]},
+            "largest_difference": 3e-7,
+            "certificate": error,
+        }
+        for work, error in (("predict", None), ("inspect", 4e-7))
+    ]
+    ways = {"nn.LSTM": spread(300), "our kernel, gates": spread(90)}
+    recurrence = {"units": 128, "texts": 32, "ragged": True, "microseconds": ways}
+    return {
+        "card": "a card",
+        "multiprocessors": 100,
+        "versions": {"torch": "2"},
+        "answers": answers,
+        "recurrences": [recurrence],
+    }
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     path = tmp_path / "performance/results.json"
-    for name, part in (("kernels", kernels()), ("servers", servers()), ("growth", growth())):
+    for name, part in (("kernels", kernels()), ("servers", servers()), ("growth", growth()), ("card", card())):
         results.merge(name, part, path)
     return path
 
@@ -124,6 +148,8 @@ def test_the_page_links_the_pictures_that_it_draws(stored: Path, tmp_path: Path)
     assert "it has no RNN (zh-sentiment-rnn)" in text
     assert "ray was left out: it is not installed" in text
     assert "each further one takes 5 MB more" in text
+    assert "| predict | 8 | 2.00 | 2.00 | 2.00 | 3e-07 |  |" in text
+    assert "| 128 | 32 ragged | 300 | 90.0 |" in text
 
 
 @pytest.mark.parametrize("missing", results.SUITES)

@@ -12,12 +12,19 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import WeightMismatch
+from models.inference.inspection import Inspection
+from models.inference.routing import RoutedPredictor
 from service.errors import StartupError
+from service.registry.placing import make_predictor
 from service.registry.startup import choose_device
+from service.settings import Settings
+
+from ...card import Card
 
 
 class Payload:
@@ -172,3 +179,16 @@ def test_missing_and_unknown_tensors_are_both_named(
     rewrite(folder / "manifest.json", lambda m: m["sha256"].update({weights.name: digest}))
     with pytest.raises(WeightMismatch, match=re.escape(says)):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_auto_routes_between_the_cpu_and_the_card_and_cuda_forces_the_card(weights_dir: Path, device: str) -> None:
+    with Card() as card:
+        checkpoint = load_checkpoint(weights_dir / "tiny-zh-lstm")
+        predictor = make_predictor(checkpoint, Settings(device=device), card.device)
+        assert isinstance(predictor, RoutedPredictor) == (device == "auto")
+        assert predictor.device == (torch.device("cpu") if device == "auto" else card.device)
+        inside = predictor.predict(["我想吃汉堡"] * 3, Inspection())[0].inside
+        assert inside
+        assert inside.certificate.device in (("cpu", "lazy") if device == "auto" else ("lazy",))
+        assert inside.certificate.recurrence_max_abs_error < 1e-5
