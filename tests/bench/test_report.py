@@ -148,8 +148,8 @@ def test_the_page_links_the_pictures_that_it_draws(stored: Path, tmp_path: Path)
     assert "it has no RNN (zh-sentiment-rnn)" in text
     assert "ray was left out: it is not installed" in text
     assert "each further one takes 5 MB more" in text
-    assert "| predict | 8 | 2.00 | 2.00 | 2.00 | 3e-07 |  |" in text
-    assert "| 128 | 32 ragged | 300 | 90.0 |" in text
+    assert "| predict | 8 | 2 | 2 | 2 | 3e-07 |  |" in text
+    assert "| 128 | 32 ragged | 300 | 90 |" in text
 
 
 @pytest.mark.parametrize("missing", results.SUITES)

@@ -53,7 +53,7 @@ class Emulated:
         program = self.folder / "-".join(d.removeprefix("-D") for d in variant.definitions)
         if not program.exists():
             sanitizers = "-fsanitize=address,undefined"
-            flags = ["-std=c++17", "-O1", "-g", sanitizers, "-fno-sanitize-recover=all", "-I", str(SOURCE.parent)]
+            flags = ["-std=c++17", "-O0", "-g1", sanitizers, "-fno-sanitize-recover=all", "-I", str(SOURCE.parent)]
             source = str(HERE / "emulate.cpp")
             subprocess.run(["g++", *flags, *variant.definitions, source, "-o", str(program)], check=True)
         return program
