@@ -14,6 +14,7 @@ from models.checkpoint.checkpoint import load_checkpoint
 from models.inference.analyst import Analyst, Question
 from models.inference.inspection import Inspection, Select, Timesteps
 from models.inference.predictor import Predictor
+from models.inference.streaming import Streamer
 
 from ...card import Card, MixedDevices
 from ...conftest import TINY
@@ -188,3 +189,16 @@ def test_a_plain_prediction_copies_its_logits_alone(weights_dir: Path, card: Car
     predictor = Predictor(load_checkpoint(weights_dir / "tiny-zh-lstm"), card.device)
     predictor.predict(TEXTS)
     assert (card.copied, card.copies) == (len(TEXTS) * 3 * 4, 1)
+
+
+@pytest.mark.parametrize("name", ["tiny-zh-rnn", "tiny-zh-lstm", "tiny-zh-pooled", "tiny-zh-ner-lstm"])
+def test_a_stream_on_the_card_has_the_cpus_states(name: str, weights_dir: Path, card: Card) -> None:
+    states = []
+    for device in (torch.device("cpu"), card.device):
+        streamer = Streamer(Predictor(load_checkpoint(weights_dir / name), device, kernel="torch"))
+        state = streamer.begin()
+        for chunk in ("我想吃", "汉堡 北京", "很好 好"):
+            [step] = streamer.run([streamer.prepare(state, chunk)])
+            state = step.state
+        states.append(state.hidden)
+    assert_close(*states)
