@@ -56,14 +56,14 @@ def run(path: Path) -> nbformat.NotebookNode:
 
     Raises: nbclient.exceptions.CellExecutionError where a cell fails.
     """
-    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
     return notebook
 
 
 def write_page(path: Path, notebook: nbformat.NotebookNode) -> Path:
     """docs/examples/NAME.md and its pictures, of a notebook that was run."""
-    exporter = MarkdownExporter()
+    exporter = MarkdownExporter()  # type: ignore[no-untyped-call]
     text, resources = exporter.from_notebook_node(notebook, {"unique_key": path.stem})
     PAGES.mkdir(exist_ok=True)
     for name, content in resources["outputs"].items():

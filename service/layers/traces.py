@@ -39,7 +39,7 @@ def observer(exporter: Any = None) -> Observer:
         ended = time.time_ns()
         began = ended - int(seconds * 1e9)
         route = route_of(scope)
-        attributes = {
+        attributes: dict[str, str | int] = {
             "http.request.method": _method(scope),
             "http.route": route,
             "http.response.status_code": exchange.status,

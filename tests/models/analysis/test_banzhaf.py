@@ -138,14 +138,14 @@ def test_the_price_of_a_long_text_is_at_most_64_predictions_and_a_short_ones_no_
 def test_what_it_reads_is_its_price(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     one = subject(FORWARD, length)
     read, runner = 0, type(one.runs.runner)
-    run_inputs = runner.run_inputs
+    run = runner._run
 
-    def counting(self, x, lengths: torch.Tensor, recording: str):  # type: ignore[no-untyped-def]
+    def counting(self, x, lengths: torch.Tensor, *options):  # type: ignore[no-untyped-def]
         nonlocal read
         read += int(lengths.sum())
-        return run_inputs(self, x, lengths, recording)
+        return run(self, x, lengths, *options)
 
-    monkeypatch.setattr(runner, "run_inputs", counting)
+    monkeypatch.setattr(runner, "_run", counting)
     attribute(one, "banzhaf")
     price = METHODS["banzhaf"].price(TextCost(length, True, Options()))
     backward = 2 * length if length > pairs_of(length) else 0
