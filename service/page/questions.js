@@ -110,5 +110,5 @@ export const top = (model, state, unit, texts) => ({
 
 export const unitSum = (model, state, unit, timestep) => ({
   path: unitRoute(model, state, unit, "sum"),
-  body: { input: state.text, timestep },
+  body: { input: state.text, timestep, terms: 5 },
 });

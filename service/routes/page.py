@@ -1,4 +1,4 @@
-"""``GET /``: the inspector page of `service/page/`, plain ES modules and a style sheet. It loads nothing from another host.
+"""``GET /``: the inspector page of `service/page/`, plain ES modules and a style sheet, from this server alone.
 
 The address of every asset holds a digest of all of them: browsers keep an asset for good and never mix two versions.
 """
@@ -17,7 +17,8 @@ _SUFFIXES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset
 # blob: is the page's own picture of a view, on its way to a PNG; no script, style or font comes from anywhere else
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _HEADERS = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 

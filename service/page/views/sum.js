@@ -3,8 +3,6 @@ import { html } from "../dom.js";
 import { number } from "../numbers.js";
 import { words } from "../words.js";
 
-const SHOWN = 8;
-
 /** The table of one gate's terms, from the answer of `units/.../sum`. */
 export function table(answer, gate, from, onClose) {
   const sum = answer.sums[gate];
@@ -28,8 +26,8 @@ export function table(answer, gate, from, onClose) {
         "tbody",
         {},
         row(words("sum_bias"), sum.bias, `${path}/bias`),
-        row(words("sum_input", { count: sum.input.weights.length }), sum.input.total, `${path}/input/total`),
-        row(words("sum_state", { count: sum.state.weights.length }), sum.state.total, `${path}/state/total`),
+        row(words("sum_input", { count: sum.input.count }), sum.input.total, `${path}/input/total`),
+        row(words("sum_state", { count: sum.state.count }), sum.state.total, `${path}/state/total`),
         row(words("sum_total"), sum.preactivation, `${path}/preactivation`),
         row(squashed, sum.value, `${path}/value`),
       ),
@@ -40,30 +38,26 @@ export function table(answer, gate, from, onClose) {
 
 function terms(sum, path) {
   const all = ["input", "state"].flatMap((source) =>
-    sum[source].weights.map((weight, n) => ({ source, n, weight, value: sum[source].values[n], product: weight * sum[source].values[n] })),
+    sum[source].largest.map((term, n) => ({ ...term, name: `${words(`of_${source}`)}[${term.index}]`, from: `${path}/${source}/largest/${n}` })),
   ); // prettier-ignore
   all.sort((a, b) => Math.abs(b.product) - Math.abs(a.product));
-  const rest = all.slice(SHOWN);
+  const cell = (value, from) => html("td", {}, number(value, from, "signed", 3));
+  const rows = all.map(({ name, from, weight, value, product }) =>
+    html(
+      "tr",
+      {},
+      html("th", { scope: "row" }, name),
+      cell(weight, `${from}/weight`),
+      cell(value, `${from}/value`),
+      cell(product, `${from}/product`),
+    ),
+  );
+  for (const source of ["input", "state"]) {
+    const { count, largest, rest } = sum[source];
+    const name = `${words(`of_${source}`)}: ${words("sum_rest", { count: count - largest.length })}`;
+    rows.push(html("tr", {}, html("th", { scope: "row", colspan: 3 }, name), cell(rest, `${path}/${source}/rest`)));
+  }
   const heads = ["", "weight", "value", "product"].map((key) => html("th", { scope: "col" }, key && words(key)));
-  const rows = all.slice(0, SHOWN).map(({ source, n, weight, value, product }) =>
-    html(
-      "tr",
-      {},
-      html("th", { scope: "row" }, `${words(`of_${source}`)}[${n}]`),
-      html("td", {}, number(weight, `${path}/${source}/weights/${n}`, "signed", 3)),
-      html("td", {}, number(value, `${path}/${source}/values/${n}`, "signed", 3)),
-      html("td", {}, number(product, "product", "signed", 3)),
-    ),
-  );
-  const left = rest.reduce((total, { product }) => total + product, 0);
-  rows.push(
-    html(
-      "tr",
-      {},
-      html("th", { scope: "row", colspan: 3 }, words("sum_rest", { count: rest.length })),
-      html("td", {}, number(left, "product", "signed", 3)),
-    ),
-  );
   const caption = html("caption", {}, words("sum_largest"));
   return html("table", {}, caption, html("thead", {}, html("tr", {}, ...heads)), html("tbody", {}, ...rows));
 }
