@@ -34,7 +34,13 @@ export function createAsker(client, publish) {
       if (problem.name !== "AbortError") tell({ text: state.text, parts: [], sibling: null, problem });
     }
   }
-  return { refresh, ask: (question) => ask(question) };
+  /** The prediction of a part with the state's edits, or none. */
+  async function edit(part, state) {
+    delete part.problems.intervene;
+    part.edited = null;
+    if (state.edits.length) await edited(part, state, (question) => ask(question));
+  }
+  return { refresh, edit, ask: (question) => ask(question) };
 }
 
 async function gather(state, { shown, sibling }, ask, tell) {

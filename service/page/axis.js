@@ -2,15 +2,32 @@
 
 const WIDE = /[⺀-鿿가-힯豈-﫿]/;
 const LONGEST = 132;
-let ruler;
+const rulers = {};
 
 export const isWide = (text) => WIDE.test(text);
 
-function widthOf(text) {
-  if (isWide(text) && text.length < 2) return 30;
-  ruler ??= document.createElement("canvas").getContext("2d");
-  ruler.font = isWide(text) ? "19px sans-serif" : "14px sans-serif";
-  return Math.min(LONGEST, Math.max(30, ruler.measureText(text).width + 16));
+function measured(text) {
+  if (isWide(text) && text.length < 2) return 19;
+  const size = isWide(text) ? 19 : 14;
+  rulers[size] ??= rulerOf(size);
+  return rulers[size].measureText(text).width;
+}
+
+function rulerOf(size) {
+  const ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = `${size}px ${getComputedStyle(document.documentElement).fontFamily}`;
+  return ruler;
+}
+
+const widthOf = (text) => Math.min(LONGEST, Math.max(30, measured(text) + 14));
+
+/** A token's text; one that is longer than the widest token is cut with an ellipsis, between whole characters. */
+export function fitted(text) {
+  const characters = [...text];
+  if (measured(text) + 14 <= LONGEST) return text;
+  let length = Math.min(characters.length, 24);
+  while (length > 1 && measured(`${characters.slice(0, length).join("")}…`) + 14 > LONGEST) length--;
+  return `${characters.slice(0, length).join("")}…`;
 }
 
 /**

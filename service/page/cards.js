@@ -48,7 +48,7 @@ function drawCell(frame, unit, act) {
     entry,
     html("p", { class: "where" }, words("cell_where", { step: step + 1, unit })),
     picture,
-    html("p", {}, cell.sentence(frame, step, unit)),
+    html("p", {}, ...cell.sentence(frame, step, unit)),
     html("p", { class: "hint" }, words("cell_help")),
     html("div", { id: "sum" }),
   );

@@ -31,8 +31,10 @@ export function drawHeader(state, models, pair) {
 export function drawText(state, model, onText) {
   const area = find("#text");
   if (area.value !== state.text) area.value = state.text;
-  area.style.height = "auto";
-  area.style.height = `${Math.min(220, area.scrollHeight + 2)}px`;
+  if (!CSS.supports("field-sizing", "content")) {
+    area.style.height = "auto";
+    area.style.height = `${Math.min(220, area.scrollHeight + 2)}px`;
+  }
   const buttons = (model ? examplesFor(model) : []).map((text, n) =>
     html("button", { type: "button", class: "example", "data-focus": `example-${n}`, click: () => onText(text) }, text),
   );

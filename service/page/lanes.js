@@ -107,7 +107,7 @@ function position({ model, layer, direction }) {
 function composition(frame) {
   const { streams, total } = belt.madeOf(frame, frame.step);
   const most = [...streams].sort((a, b) => b.mass - a.mass).slice(0, 4);
-  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, percent(mass / (total || 1)))]);
+  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${frame.name}/${frame.step}/${s}`, "percent", 0))]);
   return html("p", { class: "note made" }, words("belt_made", { token: frame.tokens[frame.step]?.text ?? "" }), ...shares);
 }
 
@@ -157,7 +157,13 @@ export function drawLanes(frames, act) {
   );
   if (lanes.length !== container.children.length || lanes.some((lane, n) => container.children[n] !== lane))
     container.replaceChildren(...lanes);
-  for (const body of container.querySelectorAll(".lane-body")) body.scrollLeft = scroll;
+  if (scroll) for (const body of container.querySelectorAll(".lane-body")) body.scrollLeft = scroll;
+}
+
+/** One lane of a frame anew. */
+export function redrawLane(id, frame, act) {
+  const lane = find(`#lanes [data-key="${id}:${frame.model.cell}"]`);
+  if (lane) fill(lane, id, frame, act);
 }
 
 function fill(lane, id, frame, act) {

@@ -7,7 +7,7 @@ import { find, html, replace } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { createFrame, stepOf } from "./frame.js";
 import { listenToKeys } from "./keys.js";
-import { drawLanes, hoverStream, moveStep } from "./lanes.js";
+import { drawLanes, hoverStream, moveStep, redrawLane } from "./lanes.js";
 import { announce, badge } from "./menu.js";
 import { counterpart, pairOf, startModel } from "./models.js";
 import { decode, encode } from "./permalink.js";
@@ -21,7 +21,7 @@ import * as outcome from "./views/outcome.js";
 import * as overview from "./views/overview.js";
 import { speak, words } from "./words.js";
 
-const TYPING_MS = 45; // a pause in the typing, before the server is asked
+const TYPING_MS = 30; // a pause in the typing, before the server is asked
 const FREED = { step: null, at: null, hover: null, from: 0, edits: [], playing: false };
 const client = createClient();
 const linked = decode(location.hash);
@@ -74,6 +74,8 @@ async function start() {
   drawProblem(null);
   const model = modelNamed(store.get().model) ?? startModel(page.models, store.get().lang);
   store.set({ model: model.name, text: "text" in linked ? store.get().text : (examplesFor(model)[0] ?? "") });
+  if (linked.tour !== undefined && linked.model === undefined) showTour(store, linked.tour);
+  writeAll();
   refresh();
 }
 
@@ -154,6 +156,21 @@ function drawStep(isFollowed) {
   drawStepCards(lead(), act);
 }
 
+/** Edits alone have changed: nothing is asked anew but the prediction with them. */
+async function refreshEdits() {
+  const part = page.answer?.parts.at(-1);
+  if (!part || page.answer.isPartial) return refresh();
+  const asked = store.get().edits;
+  find("#main").setAttribute("aria-busy", "true");
+  await asker.edit(part, store.get());
+  if (page.answer.parts.at(-1) !== part || store.get().edits !== asked) return;
+  drawAnswer(page.answer);
+  lead().state = store.get();
+  drawTimeline(lead(), act);
+  redrawLane("edit", lead(), act);
+  find("#main").setAttribute("aria-busy", "false");
+}
+
 async function showSum(gate, unit, step) {
   const frame = lead();
   const question = unitSum(frame.model, store.get(), unit, step);
@@ -182,9 +199,11 @@ store.subscribe((state, changed) => {
   if (changed.has("playing")) player.set(state.playing);
   if (!isLocal) {
     writeAll();
+    const isEdit = changed.has("edits") && changed.size === 1;
     const needsAnswer = [...changed].some((key) => ASKED.has(key));
     clearTimeout(page.typing);
-    if (needsAnswer) page.typing = setTimeout(refresh, changed.has("text") ? TYPING_MS : 0);
+    if (isEdit) refreshEdits();
+    else if (needsAnswer) page.typing = setTimeout(refresh, changed.has("text") ? TYPING_MS : 0);
     else if (page.answer && !page.answer.problem) {
       drawAnswer(page.answer);
       drawBody();

@@ -1,7 +1,9 @@
 /** Little-endian float32 in base64 -> numbers by index. */
 
 export function decoded({ data, shape }) {
-  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const text = atob(data);
+  const bytes = new Uint8Array(text.length);
+  for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
   return { shape, values: new Float32Array(bytes.buffer) };
 }
 

@@ -1,8 +1,8 @@
 /** The lecture's LSTM cell for one unit and step: yellow layers, pink point operations, a number on every wire. */
 import { svg } from "../dom.js";
 import { tensorPath } from "../frame.js";
-import { percent, signed, svgNumber } from "../numbers.js";
-import { words } from "../words.js";
+import { number, svgNumber } from "../numbers.js";
+import { phrase, words } from "../words.js";
 
 const WIDTH = 344;
 const thickness = (value) => 0.9 + 5 * Math.min(1, Math.abs(value));
@@ -27,7 +27,7 @@ export function draw(frame, t, unit, onLayer) {
   const picture = canvas();
   const add = (...elements) => picture.append(...elements);
   const path = (name, step = t) => (step === before && isFirst ? "zero" : tensorPath(frame, name, step, unit));
-  const number = (x, y, value, from, { anchor = "start", colour = "ink", format = "signed", name = "" } = {}) =>
+  const write = (x, y, value, from, { anchor = "start", colour = "ink", format = "signed", name = "" } = {}) =>
     add(svgNumber(value, from, { x, y, class: `small value ${anchor} c-${colour}` }, format, 2, name));
 
   add(svg("rect", { x: 34, y: 24, width: 276, height: 194, rx: 16, class: "frame" }));
@@ -55,26 +55,27 @@ export function draw(frame, t, unit, onLayer) {
   layer(picture, 185, "tanh", "cell_gate", "candidate", onLayer);
   layer(picture, 246, "σ", "output_gate", "output", onLayer);
 
-  number(80, 122, f, path("forget_gate"), { anchor: "end", colour: "forget", format: "fixed", name: "f" });
-  number(136, 140, i, path("input_gate"), { anchor: "end", colour: "input", format: "fixed", name: "i" });
-  number(191, 140, g, path("cell_gate"), { colour: "candidate", name: "g" });
-  number(241, 119, o, path("output_gate"), { anchor: "end", colour: "output", format: "fixed", name: "o" });
-  number(4, 42, c0, path("cell_state", before));
-  number(340, 42, c, path("cell_state"), { anchor: "end" });
-  number(132, 42, c0 * f, "product", { anchor: "middle", colour: "muted" });
-  number(185, 88, i * g, "product", { colour: "muted" });
-  number(268, 70, Math.tanh(c), "product", { anchor: "end", colour: "muted" });
-  number(4, 184, h0, path("hidden_state", before));
-  number(340, 184, h, path("hidden_state"), { anchor: "end" });
+  write(80, 122, f, path("forget_gate"), { anchor: "end", colour: "forget", format: "fixed", name: "f" });
+  write(136, 140, i, path("input_gate"), { anchor: "end", colour: "input", format: "fixed", name: "i" });
+  write(191, 140, g, path("cell_gate"), { colour: "candidate", name: "g" });
+  write(241, 119, o, path("output_gate"), { anchor: "end", colour: "output", format: "fixed", name: "o" });
+  write(4, 42, c0, path("cell_state", before));
+  write(340, 42, c, path("cell_state"), { anchor: "end" });
+  write(132, 42, c0 * f, "product", { anchor: "middle", colour: "muted" });
+  write(185, 88, i * g, "product", { colour: "muted" });
+  write(268, 70, Math.tanh(c), "product", { anchor: "end", colour: "muted" });
+  write(4, 184, h0, path("hidden_state", before));
+  write(340, 184, h, path("hidden_state"), { anchor: "end" });
   names(add, frame, t);
   return picture;
 }
 
 function names(add, frame, t) {
   const text = (x, y, content, anchor = "start") => add(svg("text", { x, y, class: `small muted ${anchor}` }, content));
-  text(4, 70, "Cₜ₋₁");
+  const before = frame.direction === "reverse" ? "ₜ₊₁" : "ₜ₋₁";
+  text(4, 70, `C${before}`);
   text(340, 70, "Cₜ", "end");
-  text(4, 210, "hₜ₋₁");
+  text(4, 210, `h${before}`);
   text(340, 210, "hₜ", "end");
   text(68, 250, `xₜ “${shorten(frame.tokens[t].text)}”`);
   text(308, 250, "Oₜ");
@@ -88,7 +89,7 @@ export function drawRnn(frame, t, unit, onLayer) {
   const h = at("hidden_state");
   if (h === undefined || h0 === undefined) return null;
   const picture = canvas();
-  const number = (x, y, value, step, anchor) => {
+  const write = (x, y, value, step, anchor) => {
     const from = step === before && isFirst ? "zero" : tensorPath(frame, "hidden_state", step, unit);
     picture.append(svgNumber(value, from, { x, y, class: `small value ${anchor}` }, "signed"));
   };
@@ -99,11 +100,11 @@ export function drawRnn(frame, t, unit, onLayer) {
   wire(picture, "M172 84V60H300M300 60V238M172 60", 1.6);
   wire(picture, "M300 150H340", thickness(h));
   layer(picture, 172, "tanh", "hidden_state", "candidate", onLayer, 84);
-  number(4, 140, h0, before, "start");
-  number(340, 140, h, t, "end");
+  write(4, 140, h0, before, "start");
+  write(340, 140, h, t, "end");
   const text = (x, y, content, anchor = "start") =>
     picture.append(svg("text", { x, y, class: `small muted ${anchor}` }, content));
-  text(4, 168, "Sₜ₋₁");
+  text(4, 168, frame.direction === "reverse" ? "Sₜ₊₁" : "Sₜ₋₁");
   text(340, 168, "Sₜ", "end");
   text(110, 142, "W", "middle");
   text(66, 200, "U");
@@ -145,17 +146,17 @@ function layer(parent, x, name, gate, colour, onLayer, y = 146) {
 
 /** One sentence in words: what this step does to the unit. */
 export function sentence(frame, t, unit) {
-  const { c0, h0, at } = readings(frame, t, unit);
-  if (frame.model.cell !== "lstm") {
+  const { before, isFirst, c0, h0, at } = readings(frame, t, unit);
+  const isLstm = frame.model.cell === "lstm";
+  const memory = isLstm ? "cell_state" : "hidden_state";
+  const shown = (name, format, step = t, value = at(name)) =>
+    number(value, step === before && isFirst ? "zero" : tensorPath(frame, name, step, unit), format);
+  const states = { before: shown(memory, "signed", before, isLstm ? c0 : h0), after: shown(memory, "signed") };
+  if (!isLstm) {
     const h = at("hidden_state");
-    const z = Math.abs(h) < 1 ? signed(Math.atanh(h)) : "±∞";
-    return words("rnn_sentence", { z, after: signed(h), before: signed(h0) });
+    const z = Math.abs(h) < 1 ? number(Math.atanh(h), "product", "signed") : "±∞";
+    return phrase("rnn_sentence", { z, ...states });
   }
-  return words("cell_sentence", {
-    f: percent(at("forget_gate")),
-    i: percent(at("input_gate")),
-    g: signed(at("cell_gate")),
-    before: signed(c0),
-    after: signed(at("cell_state")),
-  });
+  const gates = { f: shown("forget_gate", "percent"), i: shown("input_gate", "percent"), g: shown("cell_gate", "signed") };
+  return phrase("cell_sentence", { ...gates, ...states });
 }

@@ -58,15 +58,11 @@ function heat(frame, name) {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
-  const paint = painter(name);
-  for (const t of axis.timesteps) {
-    units.forEach((unit, n) => {
-      const value = part.tensors.at(name, t, unit);
-      if (value === undefined) return;
-      context.fillStyle = paint(value);
-      context.fillRect(axis.left(t) + 0.75, n * each, axis.span(t) - 1.5, each + 0.3);
-    });
-  }
+  context.imageSmoothingEnabled = false; // a column of the small picture becomes a token's column
+  const small = pixels(frame, name);
+  axis.timesteps.forEach((t, n) =>
+    context.drawImage(small, n, 0, 1, units.length, axis.left(t) + 0.75, 0, axis.span(t) - 1.5, units.length * each),
+  );
   const chosen = units.indexOf(frame.state.unit);
   if (chosen >= 0) {
     context.strokeStyle = cssColour("ink");
@@ -75,27 +71,45 @@ function heat(frame, name) {
   return canvas;
 }
 
+/** One pixel a token and unit. */
+function pixels({ axis, units, part }, name) {
+  const paint = painter(name);
+  const canvas = html("canvas", { width: axis.timesteps.length, height: Math.max(1, units.length) });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  let at = 0;
+  for (const unit of units)
+    for (const t of axis.timesteps) {
+      const value = part.tensors.at(name, t, unit);
+      if (value !== undefined) image.data.set(paint(value), at);
+      at += 4;
+    }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
 const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** A value's colour: of a gate its own, stronger towards 1; of a signed tensor teal above zero, coral below. */
+/** A value's colour as [r, g, b, a]: a gate's own, stronger towards 1; of a signed tensor teal above zero, coral below. */
 export function painter(name) {
   const { low, high, colour } = LANES[name];
   const [above, below] = low === 0 ? [rgb(cssColour(colour)), null] : [rgb(cssColour("pos")), rgb(cssColour("neg"))];
   return (value) => {
     const share = Math.min(1, Math.abs(value) / high);
-    return `rgb(${value < 0 && below ? below : above} / ${(0.03 + 0.94 * share).toFixed(3)})`;
+    return [...(value < 0 && below ? below : above), 255 * (0.03 + 0.94 * share)];
   };
 }
 
 function rgb(hex) {
-  const digits = hex.length === 4 ? [...hex.slice(1)].map((c) => c + c).join("") : hex.slice(1);
-  return [0, 2, 4].map((n) => parseInt(digits.slice(n, n + 2), 16)).join(" ");
+  return [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16));
 }
 
 /** The unit under a height of the heat map, or null. */
 export function unitUnder(frame, offset) {
   return frame.units[Math.floor(offset / rowHeight(frame))] ?? null;
 }
+
+const css = ([r, g, b, alpha]) => `rgb(${r} ${g} ${b} / ${(alpha / 255).toFixed(3)})`;
 
 /** The fixed scale of a lane, as a small drawing. */
 export function legend(name) {
@@ -107,7 +121,7 @@ export function legend(name) {
   picture.append(svg("text", { x: 0, y: 10, class: "tiny muted" }, String(low).replace("-", "−")));
   for (let n = 0; n < steps; n++) {
     const value = low + ((high - low) * (n + 0.5)) / steps;
-    picture.append(svg("rect", { x: 16 + n * 5.5, y: 1, width: 5.6, height: 10, fill: paint(value) }));
+    picture.append(svg("rect", { x: 16 + n * 5.5, y: 1, width: 5.6, height: 10, fill: css(paint(value)) }));
   }
   picture.append(svg("text", { x: 86, y: 10, class: "tiny muted" }, name === "cell_state" ? `${high} +` : String(high)));
   return picture;

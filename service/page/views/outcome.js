@@ -16,6 +16,8 @@ export function draw(part, target, state, onTarget) {
   const change = isChanged ? [html("p", { class: "changed" }, words("edited", { count: state.edits.length }))] : [];
   if (isChanged && !prediction.labels)
     change.push(entities(part.edited.intervened.entities, `intervene:${name}/intervened/entities`, null, null, part));
+  const problem = part.problems.intervene;
+  if (problem) change.push(html("p", { class: "problem" }, problem.message));
   const known = number(prediction.known_fraction, `predict:${name}/known_fraction`, "percent", 0);
   return [body, ...change, html("p", { class: "known" }, ...phrase("known", { part: known }))];
 }

@@ -1,6 +1,6 @@
 /** The tokens, each shaded by what it gives to the target; click or press Enter to go to its step. */
 import { drawing, svg } from "../dom.js";
-import { isWide } from "../axis.js";
+import { fitted, isWide } from "../axis.js";
 import { push } from "../frame.js";
 import { signed } from "../numbers.js";
 import { words } from "../words.js";
@@ -20,7 +20,7 @@ function token(frame, t, { text, known }) {
   const { colour, strength, value } = push(frame, t);
   const target = frame.part.attribution?.target ?? "";
   const label = `${text}: ${frame.contributions ? `${words("contribution", { target })} ${signed(value)}` : ""}`;
-  const shown = clipped(text, axis.span(t));
+  const shown = fitted(text);
   const isStrong = strength > 0.55;
   return svg(
     "g",
@@ -39,13 +39,6 @@ function token(frame, t, { text, known }) {
     }), // prettier-ignore
     svg("text", { x: axis.middle(t), y: HEIGHT / 2 + 7, class: isWide(text) ? "wide" : "narrow" }, shown),
   );
-}
-
-/** A token's text within its width; a long one is cut with an ellipsis, and whole in its tooltip. */
-function clipped(text, width) {
-  const characters = [...text];
-  const room = Math.floor((width - 8) / (isWide(text) ? 19 : 7.4));
-  return characters.length <= Math.max(1, room) ? text : `${characters.slice(0, room - 1).join("")}…`;
 }
 
 /** Marks another step without drawing anew. */

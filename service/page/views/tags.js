@@ -65,6 +65,5 @@ export function draw(frame, onTarget) {
   return [picture];
 }
 
-function shortTag(tag, width) {
-  return 6.6 * tag.length > width - 2 ? tag.slice(0, Math.max(1, Math.floor((width - 2) / 6.6))) : tag;
-}
+/** The whole tag, or its letter where there is no room: never a part of a kind's name. */
+const shortTag = (tag, width) => (7.2 * tag.length > width - 4 ? tag[0] : tag);

@@ -144,7 +144,7 @@ export default {
   edit_note: "{scope}的遗忘门；拖动或用方向键",
   edit_all: "全部单元",
   edit_one: "单元 {unit} ",
-  edit_scope: "编辑",
+  edit_scope: "改动",
   edit_slider: "“{token}”处的遗忘门，均值 {value}",
   forget_before: "忘掉这之前的一切",
   forget_after: "（正向）如同文本从“{token}”开始时的预测。",
