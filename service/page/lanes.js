@@ -107,9 +107,11 @@ function position({ model, layer, direction }) {
 function composition(frame) {
   const { streams, total } = belt.madeOf(frame, frame.step);
   const most = [...streams].sort((a, b) => b.mass - a.mass).slice(0, 4);
-  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${frame.name}/${frame.step}/${s}`, "percent", 0))]);
+  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${placeOf(frame)}/${frame.step}/${s}`, "percent", 0))]);
   return html("p", { class: "note made" }, words("belt_made", { token: frame.tokens[frame.step]?.text ?? "" }), ...shares);
 }
+
+const placeOf = ({ name, layer, direction }) => `${name}:${layer}:${direction}`;
 
 function contribution(frame, t) {
   if (!frame.contributions) return [];
@@ -123,7 +125,7 @@ function streamTip(frame, t, event) {
   if (Number.isNaN(s)) return [];
   const mass = frame.part.mass.at(t, s);
   if (!Number.isFinite(mass)) return [];
-  const from = `memory:${frame.name}/measures/mass/${t}/${s}`;
+  const from = `memory:${placeOf(frame)}/measures/mass/${t}/${s}`;
   const left = percent(mass / Math.max(frame.part.mass.at(s, s), 1e-12));
   const share = percent(mass / (belt.madeOf(frame, t).total || 1));
   return [

@@ -209,7 +209,10 @@ store.subscribe((state, changed) => {
       drawBody();
     }
   } else if (changed.has("step")) drawStep(true);
-  if (changed.has("playing") && lead()) drawTimeline(lead(), act);
+  if (changed.has("playing") && lead()) {
+    lead().state = state;
+    drawTimeline(lead(), act);
+  }
   clearTimeout(page.saving);
   page.saving = setTimeout(() => history.replaceState(null, "", encode(store.get())), 150);
 });

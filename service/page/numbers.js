@@ -23,7 +23,7 @@ const FORMATS = { fixed, signed, percent, power };
 /** Text, and where it comes from: `answer/pointer`, for readers of the page's source and for its tests. */
 function described(value, from, format, digits) {
   const text = FORMATS[format](value, digits);
-  return [{ "data-from": from, "data-format": format, "data-digits": digits }, text];
+  return [{ "data-from": from, "data-format": format, "data-digits": format === "percent" ? 0 : digits }, text];
 }
 
 export function number(value, from, format = "fixed", digits = 2) {
