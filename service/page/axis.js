@@ -37,7 +37,7 @@ export function fitted(text) {
 export function createAxis(tokens, first, last, room) {
   const wanted = tokens.slice(first, last).map((token) => widthOf(token.text));
   const sum = wanted.reduce((a, b) => a + b, 0);
-  const scale = Math.max(1, Math.min(2.4, (room - 12) / Math.max(1, sum)));
+  const scale = Math.max(1, Math.min(2.4, (room - 14) / Math.max(1, sum)));
   const edges = [2];
   for (const width of wanted) edges.push(edges.at(-1) + width * scale);
   const axis = {

@@ -143,6 +143,9 @@ function heatTip(frame, name, t, event) {
   return [phrase("heat_tip", { name: words(name), unit: String(unit), token: frame.tokens[t].text, value: shown })];
 }
 
+/** The width of a lane's body: beside its header, on a narrow screen below it (as in the style sheet). */
+export const laneRoom = (container) => container.clientWidth - (innerWidth <= 700 ? 20 : 162);
+
 /** Draws all lanes; those that stay keep their element, so that scroll and focus stay too. */
 export function drawLanes(frames, act) {
   const container = find("#lanes");
@@ -159,7 +162,12 @@ export function drawLanes(frames, act) {
   );
   if (lanes.length !== container.children.length || lanes.some((lane, n) => container.children[n] !== lane))
     container.replaceChildren(...lanes);
-  if (scroll) for (const body of container.querySelectorAll(".lane-body")) body.scrollLeft = scroll;
+  const isWider = frames[0].axis.width > laneRoom(container);
+  for (const body of container.querySelectorAll(".lane-body")) {
+    if (scroll) body.scrollLeft = scroll;
+    if (isWider) body.tabIndex = 0; // so that the keyboard can scroll it
+    else body.removeAttribute("tabindex");
+  }
 }
 
 /** One lane of a frame anew. */

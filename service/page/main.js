@@ -7,7 +7,7 @@ import { find, html, replace } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { createFrame, stepOf } from "./frame.js";
 import { listenToKeys } from "./keys.js";
-import { drawLanes, hoverStream, moveStep, redrawLane } from "./lanes.js";
+import { drawLanes, hoverStream, laneRoom, moveStep, redrawLane } from "./lanes.js";
 import { announce, badge } from "./menu.js";
 import { counterpart, pairOf, startModel } from "./models.js";
 import { decode, encode } from "./permalink.js";
@@ -126,7 +126,7 @@ function drawBody() {
   const state = store.get();
   find("#body").hidden = !answer.parts.length;
   if (!answer.parts.length) return;
-  const room = find("#lanes").clientWidth - (innerWidth < 700 ? 4 : 150);
+  const room = laneRoom(find("#lanes"));
   page.frames = answer.parts.map((part, n) => {
     const frame = createFrame(part, answer, state, room);
     return Object.assign(frame, { isCompared: answer.parts.length > 1, isLead: n === answer.parts.length - 1 });
