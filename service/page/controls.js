@@ -1,6 +1,7 @@
 /** The controls that stand still: header, text, examples, timeline, and the bar of the gates. */
 import { find, html, replace } from "./dom.js";
 import { examplesFor } from "./examples.js";
+import { icon } from "./icons.js";
 import { UNITS } from "./questions.js";
 import { scopeOf } from "./views/edits.js";
 import { words } from "./words.js";
@@ -68,7 +69,7 @@ export function drawTimeline(frame, act) {
     : [];
   replace(
     find("#timeline"),
-    html("span", { class: "group" }, button("◀", "first", () => act.move(-1)), button(state.playing ? "❚❚" : "▶", state.playing ? "pause" : "play", () => act.play()), button("▶|", "next", () => act.move(1))),
+    html("span", { class: "group" }, button(icon("back"), "first", () => act.move(-1)), button(icon(state.playing ? "pause" : "play"), state.playing ? "pause" : "play", () => act.play()), button(icon("next"), "next", () => act.move(1))),
     range,
     html("span", { class: "step-text", "aria-hidden": "true" }, stepText(frame)),
     html("span", { class: "group" }, forget, canEdit && edit, ...undo),

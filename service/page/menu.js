@@ -1,5 +1,6 @@
 /** The menu of a view: its requests as curl and Python, its picture, a permalink, and the certificate. */
 import { find, html, replace } from "./dom.js";
+import { icon } from "./icons.js";
 import { number } from "./numbers.js";
 import { curl, python, savePng, saveSvg } from "./save.js";
 import { phrase, words } from "./words.js";
@@ -12,7 +13,7 @@ export function menuButton(title, entry) {
       type: "button", class: "menu-button quiet", "aria-haspopup": "menu", "aria-label": words("menu", { view: title }),
       "data-focus": `menu-${title}`, click: (event) => open(event.currentTarget, entry()),
     }, // prettier-ignore
-    "⋯",
+    icon("more"),
   );
 }
 

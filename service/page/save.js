@@ -37,7 +37,7 @@ const COPIED = [
 
 /** All drawings of a view below one another, in one SVG that needs no style sheet. */
 export function picture(view) {
-  const pieces = [...view.querySelectorAll("svg:not(.legend), canvas.heat")];
+  const pieces = [...view.querySelectorAll("svg:not(.legend, .icon), canvas.heat")];
   const areas = pieces.map((piece) => piece.getBoundingClientRect());
   const width = Math.ceil(Math.max(...areas.map((area) => area.width))) + 24;
   const title = view.querySelector("h2, h3")?.textContent ?? "";

@@ -24,13 +24,13 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
     *("--font-render-hinting=none", "--disable-lcd-text", "--hide-scrollbars"),
 )
-# the same letters on every machine: of the package's own subset, and of matplotlib where it has none
+# the same letters on every machine: matplotlib's, and Chinese ones of the package's own subset
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
 <dir>{own}</dir><dir>{matplotlib}</dir><cachedir>{cache}</cachedir>
 {aliases}</fontconfig>
 """
 ALIAS = """<match target="pattern"><test name="family"><string>{family}</string></test>
-<edit name="family" mode="prepend" binding="strong"><string>WenQuanYi Micro Hei</string><string>DejaVu Sans</string></edit></match>
+<edit name="family" mode="prepend" binding="strong"><string>DejaVu Sans</string><string>WenQuanYi Micro Hei</string></edit></match>
 """
 
 

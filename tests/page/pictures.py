@@ -70,7 +70,7 @@ def main() -> None:
             smaller(photograph(browser, client, shot)).save(BASELINES / f"{name}.png", optimize=True)
         for file, shot in README_SHOTS.items():
             picture = Image.open(io.BytesIO(photograph(browser, client, shot))).convert("RGB")
-            picture.quantize(192, dither=Image.Dither.NONE).save(README / file, optimize=True)
+            picture.save(README / file, optimize=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_the_page_is_never_wider_than_the_screen(
 ) -> None:
     inspector = tab(shipped, width=width).open(lang=lang, c="true")
     overflow = inspector.page.evaluate(
-        "() => [...document.querySelectorAll('body *')].filter((e) => !e.closest('.lane-body, .hidden, .skip, [hidden]') "
+        "() => [...document.querySelectorAll('body *')].filter((e) => !e.closest('.lane-body, #examples, .hidden, .skip, [hidden]') "
         "&& e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 90))"
     )
     assert overflow == []

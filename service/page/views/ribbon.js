@@ -21,7 +21,7 @@ function token(frame, t, { text, known }) {
   const target = frame.part.attribution?.target ?? "";
   const label = `${text}: ${frame.contributions ? `${words("contribution", { target })} ${signed(value)}` : ""}`;
   const shown = fitted(text);
-  const isStrong = strength > 0.55;
+  const isStrong = strength > 0.78; // where dark letters on the colour read better than light ones
   return svg(
     "g",
     {
