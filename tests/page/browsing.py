@@ -35,8 +35,8 @@ ALIAS = """<match target="pattern"><test name="family"><string>{family}</string>
 
 
 def chromium() -> str | None:
-    """The browser: GATESCOPE_BROWSER where it is set, else what is installed."""
-    return os.environ.get("GATESCOPE_BROWSER") or shutil.which("chromium") or shutil.which("chromium-browser")
+    """The browser: CHROMIUM where it is set, else what is installed."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @contextlib.contextmanager

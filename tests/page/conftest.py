@@ -1,4 +1,4 @@
-"""Fixtures of the page's tests. Without Chromium they are skipped in words, and fail where GATESCOPE_BROWSER names one."""
+"""Fixtures of the page's tests. Without Chromium they are skipped in words, and fail where CHROMIUM names one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
