@@ -105,10 +105,15 @@ function position({ model, layer, direction }) {
 
 /** What the belt is made of at the step: its largest streams and their shares. */
 function composition(frame) {
-  const { streams, total } = belt.madeOf(frame, frame.step);
+  return html("p", { class: "note made" }, ...madeOf(frame, frame.step));
+}
+
+/** A sentence: what the belt is made of at a timestep. */
+function madeOf(frame, t) {
+  const { streams, total } = belt.madeOf(frame, t);
   const most = [...streams].sort((a, b) => b.mass - a.mass).slice(0, 4);
-  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${placeOf(frame)}/${frame.step}/${s}`, "percent", 0))]);
-  return html("p", { class: "note made" }, words("belt_made", { token: frame.tokens[frame.step]?.text ?? "" }), ...shares);
+  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${placeOf(frame)}/${t}/${s}`, "percent", 0))]);
+  return [words("belt_made", { token: frame.tokens[t]?.text ?? "" }), ...shares];
 }
 
 const placeOf = ({ name, layer, direction }) => `${name}:${layer}:${direction}`;
@@ -122,15 +127,16 @@ function contribution(frame, t) {
 
 function streamTip(frame, t, event) {
   const s = Number(event.target.dataset?.s ?? NaN);
-  if (Number.isNaN(s)) return [];
+  if (Number.isNaN(s)) return [madeOf(frame, t)];
   const mass = frame.part.mass.at(t, s);
-  if (!Number.isFinite(mass)) return [];
+  if (!Number.isFinite(mass)) return [madeOf(frame, t)];
   const from = `memory:${placeOf(frame)}/measures/mass/${t}/${s}`;
   const left = percent(mass / Math.max(frame.part.mass.at(s, s), 1e-12));
   const share = percent(mass / (belt.madeOf(frame, t).total || 1));
   return [
     phrase("belt_tip", { token: frame.tokens[s].text, step: String(t + 1), mass: number(mass, from, "fixed", 3) }),
     words("belt_left", { part: left, share }),
+    madeOf(frame, t),
   ];
 }
 

@@ -22,7 +22,7 @@ def middle(element: Locator) -> tuple[float, float]:
 
 
 def tip_number(inspector: Inspector) -> str:
-    return inspector.page.locator("#tip .number").last.inner_text().replace("−", "-")
+    return inspector.page.locator("#tip .number").first.inner_text().replace("−", "-")
 
 
 def test_a_tooltip_has_the_apis_number(inspector: Inspector) -> None:
