@@ -36,10 +36,13 @@ export function drawText(state, model, onText) {
     area.style.height = "auto";
     area.style.height = `${Math.min(220, area.scrollHeight + 2)}px`;
   }
+  const list = find("#examples");
+  if (list.dataset.model === model?.name) return;
+  list.dataset.model = model?.name ?? "";
   const buttons = (model ? examplesFor(model) : []).map((text, n) =>
     html("button", { type: "button", class: "example", "data-focus": `example-${n}`, click: () => onText(text) }, text),
   );
-  replace(find("#examples"), ...buttons);
+  replace(list, ...buttons);
 }
 
 /** The scrubber: a slider and three buttons, the edit mode and its undo. */
@@ -108,7 +111,8 @@ export function drawGateBar(frame, act) {
   if (model.directions.length > 1)
     tabs.push(html("span", { class: "group" }, ...model.directions.map((name) => tab(words(name), name === direction, () => act.set({ direction: name, brush: null, edits: [] })))));
   const sorts = ["half_life", "contribution", "index"].filter((key) => key !== "half_life" || model.tensors.includes("forget_gate"));
-  const options = sorts.map((key) => html("option", { value: key, selected: key === state.sort }, words(`sort_${key}`)));
+  const chosen = sorts.includes(state.sort) ? state.sort : "index";
+  const options = sorts.map((key) => html("option", { value: key, selected: key === chosen }, words(`sort_${key}`)));
   const sort = html("label", {}, `${words("sort")} `, html("select", { "data-focus": "sort", change: (event) => act.set({ sort: event.target.value, page: 0 }) }, ...options));
   const show = html("button", { type: "button", "data-focus": "gates", "aria-pressed": String(state.gates), click: () => act.set({ gates: !state.gates }) }, words("show_gates"));
   replace(find("#gatebar"), html("h2", {}, words("gates")), ...tabs, show, sort, ...pages(part, state, act));

@@ -6,7 +6,8 @@ import { largest } from "./numbers.js";
 
 const LITTLE = 0.06;
 
-export function createFrame(part, answer, state, room) {
+/** view: the room of a lane in pixels, how far the lanes are scrolled, and the theme's palette. */
+export function createFrame(part, answer, state, view) {
   const tokens = part.tokenList ?? [];
   const contributions = part.attribution?.contributions ?? null;
   const { start, stop } = part.window;
@@ -21,7 +22,8 @@ export function createFrame(part, answer, state, room) {
     units,
     layer: Math.min(state.layer, part.model.layers - 1),
     direction: part.model.directions.includes(state.direction) ? state.direction : "forward",
-    axis: createAxis(tokens, start, Math.min(stop, tokens.length), room),
+    axis: createAxis(tokens, start, Math.min(stop, tokens.length), view.room),
+    view,
     peak: contributions ? Math.max(...contributions.map(Math.abs), 1e-12) : 1,
     scale: influenceScale(answer),
     tags: isTagger(part.model) ? decodedTags(part) : null,

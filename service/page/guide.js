@@ -16,7 +16,6 @@ export function showTour(store, step) {
 export function drawTour(state, act) {
   const card = find("#tour-card");
   card.hidden = state.tour === null;
-  for (const view of document.querySelectorAll(".pointed-at")) view.classList.remove("pointed-at");
   if (state.tour === null) return;
   const stops = tourOf(state.lang);
   const step = Math.min(state.tour, stops.length - 1);
@@ -32,5 +31,13 @@ export function drawTour(state, act) {
     html("p", {}, words(`tour_${step + 1}_text`)),
     html("div", { class: "row" }, button("tour_back", step - 1, step === 0), button("tour_next", step + 1, step === stops.length - 1), button("tour_end", null, false)),
   ); // prettier-ignore
-  document.body.dataset.tourFocus = focus;
+}
+
+/** Marks the view that this step of the tour speaks of. */
+export function pointAt(state) {
+  for (const view of document.querySelectorAll(".pointed-at")) view.classList.remove("pointed-at");
+  if (state.tour === null) return;
+  const { focus } = tourOf(state.lang)[state.tour] ?? {};
+  const views = document.querySelectorAll(`.lane[data-view="${focus}"], #card-${focus}`);
+  for (const view of views) view.classList.add("pointed-at");
 }

@@ -80,7 +80,7 @@ for (const name of Object.keys(gates.LANES)) {
   VIEWS[name] = {
     needs: "inspect",
     draw: (frame) => gates.draw(frame, name),
-    legend: () => gates.legend(name),
+    legend: ({ view }) => gates.legend(name, view.palette),
     tip: (frame, t, event) => heatTip(frame, name, t, event),
   };
 }
@@ -112,7 +112,10 @@ function composition(frame) {
 function madeOf(frame, t) {
   const { streams, total } = belt.madeOf(frame, t);
   const most = [...streams].sort((a, b) => b.mass - a.mass).slice(0, 4);
-  const shares = most.flatMap(({ s, mass }) => [` ${frame.tokens[s].text} `, html("b", {}, number(mass / (total || 1), `share:${placeOf(frame)}/${t}/${s}`, "percent", 0))]);
+  const shares = most.flatMap(({ s, mass }, n) => {
+    const share = number(mass / (total || 1), `share:${placeOf(frame)}/${t}/${s}`, "percent", 0);
+    return [`${n ? "," : ""} “${frame.tokens[s].text}” `, html("b", {}, share)];
+  });
   return [words("belt_made", { token: frame.tokens[t]?.text ?? "" }), ...shares];
 }
 
@@ -156,7 +159,7 @@ export const laneRoom = (container) => container.clientWidth - (innerWidth <= 70
 export function drawLanes(frames, act) {
   const container = find("#lanes");
   const kept = new Map([...container.children].map((lane) => [lane.dataset.key, lane]));
-  const scroll = container.querySelector(".lane-body")?.scrollLeft ?? 0;
+  const { scroll, room } = frames[0].view;
   const lanes = frames.flatMap((frame) =>
     viewsOf(frame, frame.isLead).map((id) => {
       const key = `${id}:${frame.model.cell}`;
@@ -168,7 +171,7 @@ export function drawLanes(frames, act) {
   );
   if (lanes.length !== container.children.length || lanes.some((lane, n) => container.children[n] !== lane))
     container.replaceChildren(...lanes);
-  const isWider = frames[0].axis.width > laneRoom(container);
+  const isWider = frames[0].axis.width > room;
   for (const body of container.querySelectorAll(".lane-body")) {
     if (scroll) body.scrollLeft = scroll;
     if (isWider) body.tabIndex = 0; // so that the keyboard can scroll it
@@ -191,13 +194,14 @@ function fill(lane, id, frame, act) {
   let header = lane.querySelector("header");
   let body = lane.querySelector(".lane-body");
   if (!header) lane.append((header = html("header", {})), (body = html("div", { class: "lane-body" })));
-  replace(
-    header,
-    html("h3", {}, title),
-    ...notes.map((note) => html("p", {}, note)),
-    frame.state.gates && view.legend?.(),
-    menuButton(lane.getAttribute("aria-label"), entry),
-  );
+  lane.entry = entry;
+  const key = JSON.stringify([title, notes, frame.state.gates, frame.view.palette.ink, frame.isCompared]);
+  if (header.dataset.key !== key) {
+    header.dataset.key = key;
+    const button = menuButton(lane.getAttribute("aria-label"), () => lane.entry());
+    const texts = notes.map((note) => html("p", {}, note));
+    replace(header, html("h3", {}, title), ...texts, frame.state.gates && view.legend?.(frame), button);
+  }
   const problem = frame.part.problems[view.needs];
   const content = problem ? [html("p", { class: "problem note" }, problem.message)] : view.draw(frame, act);
   replace(body, ...content, html("div", { class: "now", "aria-hidden": "true" }));

@@ -9,13 +9,14 @@ import { createFrame, stepOf } from "./frame.js";
 import { listenToKeys } from "./keys.js";
 import { drawLanes, hoverStream, laneRoom, moveStep, redrawLane } from "./lanes.js";
 import { announce, badge } from "./menu.js";
+import { readPalette } from "./palette.js";
 import { counterpart, pairOf, startModel } from "./models.js";
 import { decode, encode } from "./permalink.js";
 import { WINDOW, unitSum } from "./questions.js";
 import { createStore, INITIAL } from "./store.js";
 import { drawProblem } from "./trouble.js";
 import { createPlayer } from "./player.js";
-import { drawTour, showTour } from "./guide.js";
+import { drawTour, pointAt, showTour } from "./guide.js";
 import { forgetBefore } from "./views/edits.js";
 import * as outcome from "./views/outcome.js";
 import * as overview from "./views/overview.js";
@@ -126,20 +127,22 @@ function drawBody() {
   const state = store.get();
   find("#body").hidden = !answer.parts.length;
   if (!answer.parts.length) return;
-  const room = laneRoom(find("#lanes"));
+  const lanes = find("#lanes");
+  const view = { room: laneRoom(lanes), scroll: lanes.querySelector(".lane-body")?.scrollLeft ?? 0, palette: readPalette() };
   page.frames = answer.parts.map((part, n) => {
-    const frame = createFrame(part, answer, state, room);
+    const frame = createFrame(part, answer, state, view);
     return Object.assign(frame, { isCompared: answer.parts.length > 1, isLead: n === answer.parts.length - 1 });
   });
   for (const frame of page.frames) frame.step = lead().step;
   const frame = lead();
   const isLong = frame.tokens.length > WINDOW;
-  replace(find("#overview"), isLong && overview.draw(frame, find("#lanes").clientWidth - 24, (from) => store.set({ from })));
+  replace(find("#overview"), isLong && overview.draw(frame, (from) => store.set({ from })));
   drawTimeline(frame, act);
   if (frame.tokens.length) drawLanes(page.frames, act);
   drawGateBar(frame, act);
   drawCards(frame, answer, act);
   drawFoot(frame.part, badge);
+  pointAt(state);
 }
 
 /** The step alone has changed. */
@@ -180,10 +183,12 @@ async function showSum(gate, unit, step) {
   if (page.sum === question) drawSum(answer, gate, `sum:${frame.name}:${unit}:${step}`, close);
 }
 
-function writeAll() {
+function writeAll(isOtherLanguage = true) {
   const state = store.get();
-  speak(state.lang);
-  writeWords();
+  if (isOtherLanguage) {
+    speak(state.lang);
+    writeWords();
+  }
   const model = modelNamed(state.model);
   drawHeader(state, page.models, model ? counterpart(model, page.models) : null);
   drawText(state, model, (text) => store.set({ text, ...FREED }));
@@ -198,7 +203,7 @@ store.subscribe((state, changed) => {
   if (changed.has("hover")) hoverStream(state.hover);
   if (changed.has("playing")) player.set(state.playing);
   if (!isLocal) {
-    writeAll();
+    writeAll(changed.has("lang"));
     const isEdit = changed.has("edits") && changed.size === 1;
     const needsAnswer = [...changed].some((key) => ASKED.has(key));
     clearTimeout(page.typing);

@@ -299,6 +299,7 @@ def test_the_tour_walks_six_steps_in_both_languages(inspector: Inspector) -> Non
             inspector.settled()
             seen.append(inspector.page.inner_text("#tour-card h2"))
             assert inspector.page.is_visible("#body")
+            assert inspector.page.locator(".pointed-at").count() >= 1
             expect(inspector.page.locator("[data-focus=tour_next]")).to_be_enabled(enabled=step < 5)
             if step < 5:
                 inspector.page.click("[data-focus=tour_next]")

@@ -46,7 +46,7 @@ function names(picture, curves, x, y) {
   let place = Math.floor(length / 2);
   if (curves.length === 2) {
     const gap = (d) => Math.abs(at(curves[0], d) - at(curves[1], d));
-    for (let d = Math.floor(length * 0.2); d < length * 0.85; d++) if (gap(d) > gap(place)) place = d;
+    for (let d = Math.floor(length * 0.2); d < length * 0.75; d++) if (gap(d) > gap(place)) place = d;
   }
   const upper = curves.reduce((best, part) => (at(part, place) < at(best, place) ? part : best));
   for (const part of curves) {

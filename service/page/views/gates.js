@@ -1,6 +1,7 @@
 /** A tensor's lane: a line of the mean with its spread, and below it a heat map of the units in view. Scales are fixed. */
 import { html, svg, drawing } from "../dom.js";
 import { quantile } from "../numbers.js";
+import { css } from "../palette.js";
 import { words } from "../words.js";
 
 const LINE = 34;
@@ -65,15 +66,15 @@ function heat(frame, name) {
   );
   const chosen = units.indexOf(frame.state.unit);
   if (chosen >= 0) {
-    context.strokeStyle = cssColour("ink");
+    context.strokeStyle = css(frame.view.palette.ink);
     context.strokeRect(axis.left(axis.first) + 0.5, chosen * each - 0.5, axis.width - 13, each + 1);
   }
   return canvas;
 }
 
 /** One pixel a token and unit. */
-function pixels({ axis, units, part }, name) {
-  const paint = painter(name);
+function pixels({ axis, units, part, view }, name) {
+  const paint = painter(name, view.palette);
   const canvas = html("canvas", { width: axis.timesteps.length, height: Math.max(1, units.length) });
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
@@ -81,27 +82,22 @@ function pixels({ axis, units, part }, name) {
   for (const unit of units)
     for (const t of axis.timesteps) {
       const value = part.tensors.at(name, t, unit);
-      if (value !== undefined) image.data.set(paint(value), at);
+      if (value !== undefined) {
+        const { rgb, alpha } = paint(value);
+        image.data.set(rgb, at);
+        image.data[at + 3] = 255 * alpha;
+      }
       at += 4;
     }
   context.putImageData(image, 0, 0);
   return canvas;
 }
 
-const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-
-/** A value's colour as [r, g, b, a]: a gate's own, stronger towards 1; of a signed tensor teal above zero, coral below. */
-export function painter(name) {
+/** A value's colour and how strong it is: a gate's own, stronger towards 1; of a signed tensor teal above zero, coral below. */
+function painter(name, palette) {
   const { low, high, colour } = LANES[name];
-  const [above, below] = low === 0 ? [rgb(cssColour(colour)), null] : [rgb(cssColour("pos")), rgb(cssColour("neg"))];
-  return (value) => {
-    const share = Math.min(1, Math.abs(value) / high);
-    return [...(value < 0 && below ? below : above), 255 * (0.03 + 0.94 * share)];
-  };
-}
-
-function rgb(hex) {
-  return [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16));
+  const [above, below] = low === 0 ? [palette[colour], palette[colour]] : [palette.pos, palette.neg];
+  return (value) => ({ rgb: value < 0 ? below : above, alpha: 0.03 + 0.94 * Math.min(1, Math.abs(value) / high) });
 }
 
 /** The unit under a height of the heat map, or null. */
@@ -109,19 +105,18 @@ export function unitUnder(frame, offset) {
   return frame.units[Math.floor(offset / rowHeight(frame))] ?? null;
 }
 
-const css = ([r, g, b, alpha]) => `rgb(${r} ${g} ${b} / ${(alpha / 255).toFixed(3)})`;
-
 /** The fixed scale of a lane, as a small drawing. */
-export function legend(name) {
+export function legend(name, palette) {
   const { low, high } = LANES[name];
-  const paint = painter(name);
+  const paint = painter(name, palette);
   const picture = svg("svg", { width: 104, height: 12, viewBox: "0 0 104 12", class: "legend", role: "img" });
   picture.setAttribute("aria-label", `${low} … ${high}`);
   const steps = 12;
   picture.append(svg("text", { x: 0, y: 10, class: "tiny muted" }, String(low).replace("-", "−")));
   for (let n = 0; n < steps; n++) {
     const value = low + ((high - low) * (n + 0.5)) / steps;
-    picture.append(svg("rect", { x: 16 + n * 5.5, y: 1, width: 5.6, height: 10, fill: css(paint(value)) }));
+    const { rgb, alpha } = paint(value);
+    picture.append(svg("rect", { x: 16 + n * 5.5, y: 1, width: 5.6, height: 10, fill: css(rgb, alpha) }));
   }
   picture.append(svg("text", { x: 86, y: 10, class: "tiny muted" }, name === "cell_state" ? `${high} +` : String(high)));
   return picture;

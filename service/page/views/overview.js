@@ -1,12 +1,13 @@
 /** A long text whole: a bar a token, and the frame of the window that the lanes show; drag or arrow keys move it. */
 import { html } from "../dom.js";
 import { push } from "../frame.js";
+import { css } from "../palette.js";
 import { WINDOW } from "../questions.js";
 import { words } from "../words.js";
 
 const HEIGHT = 34;
 
-export function draw(frame, room, onMove) {
+export function draw(frame, onMove) {
   const total = frame.tokens.length;
   const { first, last } = frame.axis;
   const range = { from: first + 1, to: last, total };
@@ -22,7 +23,7 @@ export function draw(frame, room, onMove) {
     },
   }); // prettier-ignore
   const move = (to) => onMove(Math.max(0, Math.min(total - WINDOW, Math.round(to))));
-  const canvas = paint(frame, room);
+  const canvas = paint(frame);
   const shown = html("span", { class: "frame" });
   shown.style.left = `${(100 * first) / total}%`;
   shown.style.width = `${(100 * (last - first)) / total}%`;
@@ -39,16 +40,14 @@ export function draw(frame, room, onMove) {
   return slider;
 }
 
-function paint(frame, room) {
-  const canvas = html("canvas", { width: Math.max(200, Math.floor(room)), height: HEIGHT, "aria-hidden": "true" });
+function paint(frame) {
+  const canvas = html("canvas", { width: Math.max(200, Math.floor(frame.view.room)), height: HEIGHT, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
-  const style = getComputedStyle(document.documentElement);
-  const colours = Object.fromEntries(["pos", "neg", "none"].map((name) => [name, style.getPropertyValue(`--${name}`)]));
   const each = canvas.width / frame.tokens.length;
   for (let t = 0; t < frame.tokens.length; t++) {
     const { colour, strength } = push(frame, t);
     const height = Math.max(1, HEIGHT * strength);
-    context.fillStyle = colours[colour];
+    context.fillStyle = css(frame.view.palette[colour]);
     context.fillRect(t * each, HEIGHT - height, Math.max(1, each), height);
   }
   return canvas;
