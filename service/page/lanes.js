@@ -2,6 +2,7 @@
 import { find, html, replace } from "./dom.js";
 import { push, tensorPath } from "./frame.js";
 import { menuButton } from "./menu.js";
+import { labelName } from "./models.js";
 import { number, percent } from "./numbers.js";
 import { hasBelt, isTagger, readsPrefixes } from "./questions.js";
 import { hideTip, showTip } from "./tip.js";
@@ -21,11 +22,11 @@ const VIEWS = {
   ribbon: {
     needs: "attribute",
     title: (frame) => (frame.isCompared ? frame.model.cell.toUpperCase() : words("words_lane")),
-    note: ({ part, target, tokens }) => {
+    note: ({ part, target, tokens, model, state }) => {
       if (!part.attribution) return "";
       const { target: label, method } = part.attribution;
       const token = target?.timestep === null ? "" : tokens[target?.timestep]?.text;
-      return words(token ? "words_towards_tag" : "words_towards", { target: label, token, method: method.replaceAll("_", " ") });
+      return words(token ? "words_towards_tag" : "words_towards", { target: labelName(model, label, state.lang), token, method: method.replaceAll("_", " ") });
     },
     draw: (frame) => ribbon.draw(frame),
     tip: (frame, t) => contribution(frame, t),

@@ -23,13 +23,14 @@ import * as overview from "./views/overview.js";
 import { speak, words } from "./words.js";
 
 const TYPING_MS = 30; // a pause in the typing, before the server is asked
+const EARLY_MS = 80; // after which a label is shown before its explanation
 const FREED = { step: null, at: null, hover: null, from: 0, edits: [], playing: false };
 const client = createClient();
 const linked = decode(location.hash);
 const language = navigator.language?.startsWith("zh") ? "zh" : "en";
 const store = createStore({ lang: language, ...linked });
 const asker = createAsker(client, receive);
-const page = { models: [], answer: null, frames: [], typing: 0, saving: 0, sum: null };
+const page = { models: [], answer: null, frames: [], typing: 0, early: 0, saving: 0, sum: null };
 const player = createPlayer(() => move(1, false));
 
 const modelNamed = (name) => page.models.find((model) => model.name === name);
@@ -92,13 +93,17 @@ function refresh() {
 
 function receive(answer) {
   page.answer = answer;
+  clearTimeout(page.early);
+  if (answer.isPartial) {
+    page.early = setTimeout(() => drawAnswer(answer), EARLY_MS); // the rest mostly comes sooner: one drawing, not two
+    return;
+  }
   if (answer.problem) {
     find("#main").setAttribute("aria-busy", "false");
     return drawProblem(answer.problem, answer.problem.status === 401 ? start : refresh, client);
   }
   drawProblem(null);
   drawAnswer(answer);
-  if (answer.isPartial) return;
   drawBody();
   find("#main").setAttribute("aria-busy", "false");
   find("#main").dataset.shown = answer.text;

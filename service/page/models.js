@@ -6,6 +6,9 @@ export function counterpart(model, models) {
   return other === model.name ? null : (models.find(({ name }) => name === other) ?? null);
 }
 
+/** What a label is called: its name where the model has one and the page speaks the model's language. */
+export const labelName = (model, label, lang) => (model.language === lang ? model.label_names?.[label] : null) ?? label;
+
 /** [RNN, LSTM] */
 export const pairOf = (model, other) => (model.cell === "rnn" ? [model, other] : [other, model]);
 

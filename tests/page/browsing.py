@@ -17,7 +17,14 @@ from service.settings import Settings
 from tests.service.conftest import running
 
 ROOT = Path(__file__).parents[2]
-MODELS = ("zh-sentiment-rnn", "zh-sentiment-lstm", "en-sentiment-rnn", "en-sentiment-lstm", "en-sentiment-bilstm")
+MODELS = (
+    "zh-sentiment-rnn",
+    "zh-sentiment-lstm",
+    "en-sentiment-rnn",
+    "en-sentiment-lstm",
+    "en-sentiment-bilstm",
+    "zh-news-bilstm",
+)
 TAGGERS = ("zh-ner-rnn", "zh-ner-lstm", "en-ner-bilstm")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -133,3 +133,15 @@ def test_the_switch_of_language_changes_every_word(inspector: Inspector) -> None
     assert inspector.page.get_attribute("html", "lang") == "zh-CN"
     page_text: Any = inspector.page.inner_text("body")
     assert "?" not in page_text.replace("？", "")  # `?key` is what an absent word would look like
+
+
+def test_labels_have_their_names_in_the_models_language(inspector: Inspector) -> None:
+    text = "央行下调存款准备金率，股市大涨"
+    names = inspector.client.get("/v1/models/zh-news-bilstm").json()["label_names"]
+    (result,) = inspector.ask("models/zh-news-bilstm/predict", inputs=text)["results"]
+    best = [row["label"] for row in result["labels"][:6]]
+    inspector.open(lang="zh", m="zh-news-bilstm", x=text)
+    assert inspector.page.locator(".label .name").all_inner_texts() == [names[label] for label in best]
+    inspector.page.click("#language")
+    inspector.settled()
+    assert inspector.page.locator(".label .name").all_inner_texts() == best

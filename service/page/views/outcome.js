@@ -1,6 +1,7 @@
 /** The answer: labels with their scores, or entities; each can be made the target. With edits: before and after. */
 import { html } from "../dom.js";
 import { colourOf } from "../frame.js";
+import { labelName } from "../models.js";
 import { number } from "../numbers.js";
 import { phrase, words } from "../words.js";
 
@@ -41,7 +42,7 @@ function labels(part, target, state, onTarget) {
           type: "button", class: "label", "aria-pressed": String(label === target), "data-focus": `label-${model.name}-${label}`,
           "data-label": label, title: words("target_help", { label }), click: () => onTarget({ target: label, at: null }),
         }, // prettier-ignore
-        html("span", { class: "name" }, label),
+        html("span", { class: "name" }, labelName(model, label, state.lang)),
         bar(changed?.score ?? score, colourOf(model, label, target), after ? score : null),
         after && html("span", { class: "old" }, number(score, `predict:${model.name}/labels/${index}/score`)),
         changed

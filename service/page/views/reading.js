@@ -1,6 +1,8 @@
 /** The answer to the text so far, after each token; and the step from which its label never changes. */
 import { drawing, svg } from "../dom.js";
+import { isWide } from "../axis.js";
 import { colourOf } from "../frame.js";
+import { labelName } from "../models.js";
 import { words } from "../words.js";
 
 const HEIGHT = 64;
@@ -53,16 +55,17 @@ function point(frame, t, [x, y]) {
 }
 
 /** Of many labels: its name where it changes, as long as there is room. */
-function names(picture, { axis, part }, y) {
+function names(picture, { axis, part, model, state }, y) {
   let free = -1;
   for (const t of axis.timesteps) {
     const label = part.prefix.labels[t];
+    const name = labelName(model, label, state.lang);
     if ((t > axis.first && label === part.prefix.labels[t - 1]) || axis.left(t) < free) continue;
-    const width = 7 * label.length + 6;
+    const width = (isWide(name) ? 12 : 7) * name.length + 6;
     if (axis.left(t) + width > axis.width) continue;
     const below = part.prefix.scores[t] > 0.6;
     picture.append(
-      svg("text", { x: axis.left(t) + 2, y: y(part.prefix.scores[t]) + (below ? 18 : -8), class: "small muted" }, label),
+      svg("text", { x: axis.left(t) + 2, y: y(part.prefix.scores[t]) + (below ? 18 : -8), class: "small muted" }, name),
     );
     free = axis.left(t) + width;
   }
