@@ -25,7 +25,16 @@ export function createClient() {
     throw new Problem(response.status, body, body.retry_after_ms ?? (seconds ? 1000 * seconds : undefined));
   }
 
+  /** Browsers set no headers on a WebSocket: the key is offered as a subprotocol. */
+  function socket(path) {
+    const address = new URL(path, document.baseURI);
+    address.protocol = address.protocol.replace("http", "ws");
+    address.hash = "";
+    return new WebSocket(address, ["gatescope", ...(key ? [`gatescope.key.${key}`] : [])]);
+  }
+
   return {
+    socket,
     setKey: (value) => (key = value.trim()),
     hasKey: () => key !== "",
     get: (path) => answer(path, { headers: headers() }),

@@ -45,6 +45,13 @@ export function drawText(state, model, onText) {
   replace(list, ...buttons);
 }
 
+/** The stream's switch, for models that can be streamed; and what came over it. */
+export function drawStream(state, model, content) {
+  find("#streaming").hidden = !model?.streamable;
+  pressed("#stream", state.stream && model?.streamable);
+  replace(find("#streamed"), ...(state.stream && model?.streamable ? content : []));
+}
+
 /** The scrubber: a slider and three buttons, the edit mode and its undo. */
 export function drawTimeline(frame, act) {
   const { tokens, step, state, model } = frame;

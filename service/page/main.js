@@ -2,7 +2,7 @@
 import { createAsker } from "./answers.js";
 import { createClient } from "./api.js";
 import { drawCards, drawFoot, drawStepCards, drawSum, clearSum } from "./cards.js";
-import { drawGateBar, drawHeader, drawText, drawTimeline, markTimeline, writeWords } from "./controls.js";
+import { drawGateBar, drawHeader, drawStream, drawText, drawTimeline, markTimeline, writeWords } from "./controls.js";
 import { find, html, replace } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { createFrame, stepOf } from "./frame.js";
@@ -16,10 +16,12 @@ import { WINDOW, unitSum } from "./questions.js";
 import { createStore, INITIAL } from "./store.js";
 import { drawProblem } from "./trouble.js";
 import { createPlayer } from "./player.js";
+import { createStream } from "./stream.js";
 import { drawTour, pointAt, showTour } from "./guide.js";
 import { forgetBefore } from "./views/edits.js";
 import * as outcome from "./views/outcome.js";
 import * as overview from "./views/overview.js";
+import * as streamed from "./views/streamed.js";
 import { speak, words } from "./words.js";
 
 const TYPING_MS = 30; // a pause in the typing, before the server is asked
@@ -31,6 +33,7 @@ const language = navigator.language?.startsWith("zh") ? "zh" : "en";
 const store = createStore({ lang: language, ...linked });
 const asker = createAsker(client, receive);
 const page = { models: [], answer: null, frames: [], typing: 0, early: 0, saving: 0, sum: null };
+const stream = createStream(client, showStream);
 const player = createPlayer(() => move(1, false));
 
 const modelNamed = (name) => page.models.find((model) => model.name === name);
@@ -78,6 +81,7 @@ async function start() {
   store.set({ model: model.name, text: "text" in linked ? store.get().text : (examplesFor(model)[0] ?? "") });
   if (linked.tour !== undefined && linked.model === undefined) showTour(store, linked.tour);
   writeAll();
+  followStream();
   refresh();
 }
 
@@ -200,6 +204,21 @@ function writeAll(isOtherLanguage = true) {
   drawTour(state, act);
 }
 
+/** Sends what is new of the text where the stream is on. */
+function followStream() {
+  const state = store.get();
+  const model = modelNamed(state.model);
+  if (state.stream && model?.streamable) stream.follow(model.name, state.text);
+  else stream.close();
+  if (!state.stream || !model?.streamable) drawStream(state, model, []);
+}
+
+function showStream(frames, problem) {
+  const state = store.get();
+  const model = modelNamed(state.model);
+  drawStream(state, model, streamed.draw(model, frames, problem, state));
+}
+
 const LOCAL = new Set(["step", "hover", "playing"]);
 const ASKED = new Set(["model", "text", "compare", "target", "at", "layer", "direction", "sort", "page", "from", "edits", "brush", "unit"]);
 
@@ -209,6 +228,7 @@ store.subscribe((state, changed) => {
   if (changed.has("playing")) player.set(state.playing);
   if (!isLocal) {
     writeAll(changed.has("lang"));
+    if (["text", "model", "stream"].some((key) => changed.has(key))) followStream();
     const isEdit = changed.has("edits") && changed.size === 1;
     const needsAnswer = [...changed].some((key) => ASKED.has(key));
     clearTimeout(page.typing);
@@ -244,6 +264,7 @@ find("#theme").addEventListener("click", () => {
   const isDark = getComputedStyle(document.documentElement).getPropertyValue("--dark").trim() === "1";
   store.set({ theme: isDark ? "light" : "dark" });
 });
+find("#stream").addEventListener("click", () => store.set({ stream: !store.get().stream }));
 find("#tour").addEventListener("click", () => showTour(store, store.get().tour === null ? 0 : null));
 addEventListener("hashchange", () => store.set({ ...INITIAL, lang: store.get().lang, ...decode(location.hash) }));
 let resizing;

@@ -4,7 +4,7 @@ import { INITIAL } from "./store.js";
 const SAVED = {
   lang: "lang", theme: "theme", model: "m", text: "x", compare: "c", step: "t", target: "k", at: "at", layer: "l",
   direction: "d", gates: "g", sort: "s", page: "p", gate: "gate", brush: "b", unit: "u", from: "w", editing: "edit",
-  edits: "e", tour: "tour",
+  edits: "e", tour: "tour", stream: "stream",
 }; // prettier-ignore
 const ALLOWED = {
   lang: ["en", "zh"],

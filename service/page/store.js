@@ -21,6 +21,7 @@ export const INITIAL = Object.freeze({
   editing: false,
   edits: [],
   tour: null,
+  stream: false, // whether what is typed goes over a WebSocket too
   hover: null, // the token whose stream is looked at
   playing: false,
 });
