@@ -41,6 +41,10 @@ def test_another_text_begins_a_stream_anew_and_the_switch_ends_it(inspector: Ins
     expect(inspector.page.locator("#streamed .entity")).to_contain_text("上海")
     inspector.page.click("#stream")
     assert inspector.page.inner_text("#streamed") == ""
+    inspector.page.fill("#text", "郎平出生在天津，后来去了北京")
+    inspector.page.click("#stream")
+    expect(inspector.page.locator("#streamed .entity .what")).to_have_text(["郎平", "天津", "北京"])
+    expect(inspector.page.locator("#streamed .entity.open .what")).to_have_text(["北京"])
     inspector.page.select_option("#model", "en-sentiment-bilstm")
     inspector.settled()
     assert inspector.page.is_hidden("#streaming")  # it reads both ways

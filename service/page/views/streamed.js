@@ -10,9 +10,9 @@ export function draw(model, frames, problem, state) {
   if (problem) return [html("span", { class: "problem" }, problem.detail)];
   const last = frames.at(-1);
   if (!last) return [html("span", { class: "hint" }, words("stream_waits"))];
-  const from = `stream:${model.name}/${frames.length - 1}`;
   const count = String(frames.length);
-  if (last.entities) return [html("span", {}, words("stream_after", { count })), entities(last.entities, from)];
+  if (last.entities) return [html("span", {}, words("stream_after", { count })), entities(model, frames)];
+  const from = `stream:${model.name}/${frames.length - 1}`;
   const [{ label, score }] = last.labels;
   const best = { count, label: labelName(model, label, state.lang), score: number(score, `${from}/labels/0/score`) };
   return [line(model, frames), html("span", {}, ...phrase("stream_label", best))];
@@ -31,10 +31,16 @@ function line(model, frames) {
   return picture;
 }
 
-/** An entity that later text may still change is drawn with a broken border. */
-function entities(found, from) {
-  if (!found.length) return html("span", { class: "none" }, words("no_entities"));
-  const chips = found.map(({ label, text, score, final }, n) =>
+/** What is settled was given once, when it was; what later text may still change is drawn with a broken border. */
+function entities(model, frames) {
+  const last = frames.length - 1;
+  const shown = frames.flatMap((frame, n) =>
+    frame.entities
+      .map((entity, index) => ({ ...entity, from: `stream:${model.name}/${n}/entities/${index}/score` }))
+      .filter(({ final }) => final || n === last),
+  );
+  if (!shown.length) return html("span", { class: "none" }, words("no_entities"));
+  const chips = shown.map(({ label, text, score, final, from }) =>
     html(
       "li",
       {},
@@ -43,7 +49,7 @@ function entities(found, from) {
         { class: final ? "entity" : "entity open", title: words(final ? "stream_final" : "stream_open") },
         html("span", { class: "kind" }, label),
         html("span", { class: "what" }, text),
-        number(score, `${from}/entities/${n}/score`),
+        number(score, from),
       ),
     ),
   );
