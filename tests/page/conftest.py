@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: its event loop would be in the way of other tests
 def browser() -> Iterator[Browser]:
     if chromium() is None:
         pytest.skip("the page is NOT tested: no Chromium here (`apt-get install chromium`)")
@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with shipped_server(tmp_path_factory.mktemp("shipped")) as client:
         yield client
