@@ -97,6 +97,7 @@ def test_a_key_is_asked_for_and_kept_in_memory_alone(tab: Callable[..., Inspecto
         assert inspector.page.evaluate("() => document.documentElement.outerHTML").count("sesame") == 0
         inspector.page.reload()
         expect(inspector.page.locator("#key")).to_be_visible()
+        inspector.page.goto("about:blank")  # before its server goes
         inspector.complaints.clear()
 
 

@@ -57,4 +57,5 @@ def test_the_key_travels_as_a_subprotocol(tab: Callable[..., Inspector], tmp_pat
         inspector.page.fill("#key-value", "sesame")
         inspector.page.press("#key-value", "Enter")
         expect(inspector.page.locator("#streamed")).to_contain_text("token 1")
+        inspector.settled().page.goto("about:blank")  # before its server goes
         inspector.complaints.clear()  # the browser itself notes the first answer, a 401
