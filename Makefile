@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations notebooks examples bench bench-quick audit format lock clean torch
+.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-quick audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ notebooks: $(VENV)/.test ## run the notebooks of examples/ and write docs/exampl
 
 examples: $(VENV)/.test ## ask the examples of OpenAPI anew; writes service/routes/examples.json
 	$(BIN)/python -m tests.service.routes.write_examples
+
+page-pictures: $(VENV)/.test ## photograph the inspector page in Chromium; writes docs/page/ and tests/page/screenshots/
+	$(BIN)/python -m tests.page.pictures
 
 bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machine; writes docs/performance.md
 	$(BIN)/python -m bench all

@@ -26,6 +26,7 @@ from .routes import (
     huggingface,
     native,
     open_inference,
+    page,
     pictures,
     repository,
     streaming,
@@ -91,7 +92,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    for routes in (native, analyses, streaming, pictures, huggingface, open_inference, repository, health, docs):
+    for routes in (native, analyses, streaming, pictures, huggingface, open_inference, repository, health, docs, page):
         app.include_router(routes.router)
     problems.install(app)
     documented.install(app)

@@ -22,7 +22,7 @@ from .sealing import Sealer
 from .settings import Settings
 from .wire import schemas
 
-ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top")  # the routes that answer
+ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top", "sum")  # the routes that answer
 
 _NO_TERMS = Terms(0, 0.0)  # of the app's own state, which asks for nothing
 

@@ -20,6 +20,7 @@ from .answers import (
     Result,
     ServerInfo,
     Step,
+    SumAnswer,
     TopAnswer,
 )
 from .clients import AsyncClient, Client
@@ -42,6 +43,7 @@ __all__ = [
     "Result",
     "ServerInfo",
     "Step",
+    "SumAnswer",
     "Tensor",
     "TopAnswer",
     "UnexpectedAnswer",

@@ -301,6 +301,47 @@ class TopAnswer:
 
 
 @dataclass(frozen=True)
+class Term:
+    """One weight and the value that it multiplies; index is that of the value in x_t or h_{t-1}."""
+
+    index: int
+    weight: float
+    value: float
+    product: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """total: of all `count` products; largest: as many as were asked; rest: the sum of the others."""
+
+    count: int
+    total: float
+    largest: tuple[Term, ...]
+    rest: float
+
+
+@dataclass(frozen=True)
+class GateSum:
+    """preactivation = input.total + state.total + bias; value: the gate."""
+
+    input: Terms
+    state: Terms
+    bias: float
+    preactivation: float
+    value: float
+
+
+@dataclass(frozen=True)
+class SumAnswer:
+    """The sums of one unit at one token, by gate."""
+
+    token: Token
+    unit: int
+    sums: dict[str, GateSum]
+    raw: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     name: str
     task: str

@@ -233,6 +233,23 @@ class Operations:
         return (yield from ask_for(a.TopAnswer, request, self.patience))
 
     @operation
+    def sums(
+        self,
+        text: str,
+        timestep: int,
+        unit: int,
+        model: str | None = None,
+        *,
+        layer: int = 0,
+        direction: str = "forward",
+        terms: int | None = None,
+    ) -> Steps[a.SumAnswer]:
+        """The sum behind each gate of one unit at one token; terms: how many stand one by one."""
+        path = yield from self._path(model, f"units/{layer}/{direction}/{unit}/sum")
+        request = post(path, {"input": text, "timestep": timestep, "terms": terms})
+        return (yield from ask_for(a.SumAnswer, request, self.patience))
+
+    @operation
     def render(
         self,
         text: str,

@@ -17,7 +17,9 @@ from ..analysis.fading import Fading, fading, gradient_norms
 from ..analysis.interventions import Intervention, Outcome, intervene, sweep
 from ..analysis.memory import Measure, memory
 from ..analysis.methods import FALLBACK, METHODS, attribute, method_named
+from ..analysis.readout import host
 from ..analysis.subject import Subject, TextRuns
+from ..analysis.sums import GateSum, gate_sums
 from ..errors import OptionError, SelectionError
 from ..network.network import Tagger
 from ..recurrence.encoder import Pass
@@ -124,6 +126,22 @@ class Analyst:
             matrices = memory(recorded, direction, selection.timesteps, selection.units, measures)
         norm = self._gradient_norm(runs)
         return MemoryReport(selection, matrices, norm, fading(norm))
+
+    @torch.inference_mode()
+    def gate_sums(self, text: Prepared, selection: Selection, shown: int | None = None) -> dict[str, GateSum]:
+        """The sums behind the gates of the one unit, at the one step, of the layer and direction that are selected."""
+        (layer,), (direction,), (t,), (unit,) = (
+            selection.layers,
+            selection.directions,
+            selection.timesteps,
+            selection.units,
+        )
+        run = self._runs(text).run
+        recurrence = self.network.encoder.recurrence(layer, direction)
+        states = host(run.hidden_states[layer][self.predictor.shape.directions.index(direction)][0, : len(text)])
+        before = t - 1 if direction == "forward" else t + 1
+        previous = states[before] if 0 <= before < len(text) else np.zeros_like(states[t])
+        return gate_sums(recurrence.cell, recurrence.weights, unit, host(run.inputs[layer][0, t]), previous, shown)
 
     @torch.inference_mode()
     def fading(self, text: Prepared) -> Fading:

@@ -15,6 +15,7 @@ from ..wire.problems import response_of
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/", "/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
+OPEN_BELOW = "/page/"  # the page's own files: it asks for a key itself
 ADMIN = "gatescope.admin"  # in the scope: whether this request may load and unload models
 _SUBPROTOCOL = "gatescope.key."
 _LOOK_AGAIN_S = 1.0
@@ -120,7 +121,9 @@ class Keys:
 
 
 def _is_open(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["path"] in OPEN and scope["method"] in ("GET", "HEAD")
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    return scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW)
 
 
 def _key(scope: Scope) -> bytes:

@@ -205,6 +205,31 @@ async def top(request: Request, name: str, layer: str, direction: str, unit: str
     return _json({"top": written.largest(texts, values, asked.top_k, asked.offset_unit)})
 
 
+@router.post(
+    "/models/{name}/units/{layer}/{direction}/{unit}/sum",
+    responses=json_answer(wire.SumAnswer),
+    openapi_extra=body(wire.SumRequest),
+    summary="The sum behind each gate of one unit, term by term",
+)
+async def gate_sums(request: Request, name: str, layer: str, direction: str, unit: str) -> Response:
+    """z = W_ih x_t + W_hh h_{t-1} + b of one unit at one token: the largest terms, each a weight beside its value.
+
+    Of an LSTM for each gate, of an RNN for its state; computed in float64, so that it adds up.
+    """
+    state, predictor, asked = await _read(request, name, wire.SumRequest)
+    bodies.accepted(request, (JSON,))
+    (text,) = await work.prepare(state, predictor, [asked.input])
+    if asked.timestep >= len(text):
+        raise SelectionError(
+            f"timestep is {asked.timestep}, the text has {len(text)}: 0 to {len(text) - 1} are allowed"
+        )
+    analyst, step = Analyst(predictor), Timesteps(asked.timestep, asked.timestep + 1)
+    selection = analyst.select(text, _index("layer", layer), direction, step, (_index("unit", unit),))
+    done = await work.on_model_thread(state, len(text), lambda: analyst.gate_sums(text, selection, asked.terms))
+    token = rendering.token_list(predictor, text.tokens)[asked.timestep]
+    return _json({"token": token, "unit": selection.units[0], "sums": done.value})
+
+
 async def _read(request: Request, name: str, schema: type[Any]) -> tuple[State, Predictor, Any]:
     """Raises: NotReady, UnknownModel, and what is wrong with the body."""
     state = state_of(request)

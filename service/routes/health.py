@@ -11,18 +11,6 @@ from ..wire import schemas
 from ..wire.rendering import dumps
 
 router = APIRouter(tags=["operations"])
-# relative, so that they hold behind a prefix
-_LINKS = (
-    ("docs", "every route, to try"),
-    ("v1/models", "what is loaded"),
-    ("info", "version and limits"),
-    ("metrics", "for Prometheus"),
-    ("health/ready", "readiness"),
-)
-_PAGE = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>gatescope</title><h1>gatescope</h1><ul>{links}</ul>'
-)
-_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 @router.get("/health", summary="Alive")
@@ -44,12 +32,6 @@ async def ready(request: Request) -> Response:
     body = schemas.Readiness(ready=state.ready, models=state.registry.names, broken=state.broken)
     headers = None if state.ready else {"retry-after": "1"}
     return Response(dumps(body.model_dump()), 200 if state.ready else 503, headers, "application/json")
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> Response:
-    links = "".join(f'<li><a href="{path}">{path}</a> {what}</li>' for path, what in _LINKS)
-    return Response(_PAGE.format(links=links), media_type="text/html", headers={"content-security-policy": _POLICY})
 
 
 @router.get(

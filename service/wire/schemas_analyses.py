@@ -83,6 +83,12 @@ class TopRequest(InputsRequest):
     top_k: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="how many tokens")
 
 
+class SumRequest(StrictRequest):
+    input: str = Field(description="one text")
+    timestep: Index = Field(description="at which the gates are taken apart")
+    terms: Index | None = Field(8, description="of x_t and of h_{t-1}, how many stand one by one; null: all")
+
+
 class RenderRequest(StrictRequest):
     input: str = Field(description="one text")
     view: str = Field(description="what is drawn; a field that the view has no use for is an error")
@@ -189,3 +195,31 @@ class TopOut(BaseModel):
 
 class TopAnswer(BaseModel):
     top: list[TopOut] = Field(description="largest value first")
+
+
+class TermOut(BaseModel):
+    index: int = Field(description="of the value in x_t or h_{t-1}")
+    weight: float = Field(description="of the unit's row")
+    value: float = Field(description="what it multiplies")
+    product: float = Field(description="the term")
+
+
+class TermsOut(BaseModel):
+    count: int = Field(description="how many terms there are")
+    total: float = Field(description="the sum of all of them")
+    largest: list[TermOut] = Field(description="as many as were asked, by size")
+    rest: float = Field(description="the sum of the others")
+
+
+class GateSumOut(BaseModel):
+    input: TermsOut = Field(description="W_ih x_t; above layer 0 x_t is the layer below, directions side by side")
+    state: TermsOut = Field(description="W_hh h_{t-1}: of the step before in the direction of reading")
+    bias: float = Field(description="b_ih + b_hh")
+    preactivation: float = Field(description="z = input.total + state.total + bias")
+    value: float = Field(description="sigmoid of z; of cell_gate, and of an RNN's hidden_state, tanh")
+
+
+class SumAnswer(BaseModel):
+    token: TokenOut = Field(description="at the timestep")
+    unit: int = Field(description="of the address")
+    sums: dict[str, GateSumOut] = Field(description="by gate, in float64 from the weights of the file")

@@ -99,6 +99,9 @@ def test_every_operation_answers_as_the_server_does(client: Client, server: http
     assert [m.name for m in compared.models] == ["tiny-zh-rnn", "tiny-zh-lstm"]
     assert client.compare_texts("a b", "a c", MODEL).aligned[0] == (0, 0)
     assert client.top([TEXT], 1, MODEL, top_k=1).top[0].input == 0
+    forget = client.sums(TEXT, 2, 1, MODEL, terms=3).sums["forget_gate"]
+    assert len(forget.state.largest) == 3
+    assert forget.input.total + forget.state.total + forget.bias == pytest.approx(forget.preactivation)
     assert client.render(TEXT, "gates", MODEL).startswith(b"\x89PNG")
     assert client.file("inspect", TEXT, "application/x-npz", MODEL).startswith(b"PK")
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -95,6 +96,14 @@ def test_it_answers_hardened_with_every_shipped_model(running: tuple[str, httpx.
     assert answer["labels"][0]["label"] == "positive"
     assert answer["tensors"]["forget_gate"]["shape"] == [1, 1, 4, 128]
     assert answer["certificate"]["recurrence_max_abs_error"] < 1e-5
+
+
+def test_its_page_comes_with_every_file(running: tuple[str, httpx.Client]) -> None:
+    _, client = running
+    named = set(re.findall(r'(?:href|src)="(page/[^"]+)"', client.get("/").text))
+    assert len(named) > 30
+    for address in named:
+        assert client.get(f"/{address}").status_code == 200, address
 
 
 def test_docker_itself_finds_it_healthy(running: tuple[str, httpx.Client]) -> None:

@@ -239,3 +239,25 @@ def test_a_picture_of_what_is_not_there_is_refused(server: httpx.Client) -> None
         "/v1/models/tiny-zh-rnn/render", json={"input": TEXT, "view": "gates"}, headers={"accept": "text/html"}
     )
     assert response.status_code == 406
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_sum_behind_a_gate_adds_up_to_what_inspect_shows(server: httpx.Client, model: str) -> None:
+    inspected = ask(server, f"models/{model}/inspect", inputs=TEXT, decimals=9)["results"][0]
+    answer = ask(server, f"models/{model}/units/0/forward/3/sum", input=TEXT, timestep=0, terms=2)
+    assert answer["unit"] == 3
+    assert answer["token"] == inspected["token_list"][0]
+    for gate, found in answer["sums"].items():
+        assert found["value"] == pytest.approx(inspected["tensors"][gate]["data"][0][0][0][3], abs=3e-6)
+        assert len(found["input"]["largest"]) == 2
+        products = [term["product"] for part in ("input", "state") for term in found[part]["largest"]]
+        whole = sum(products) + found["input"]["rest"] + found["state"]["rest"] + found["bias"]
+        assert whole == pytest.approx(found["preactivation"], abs=1e-9)
+
+
+def test_a_step_that_the_text_has_not_has_no_sum(server: httpx.Client) -> None:
+    path = "models/tiny-zh-lstm/units/0/forward/3/sum"
+    refused(server, path, "the text has 11: 0 to 10 are allowed", input=TEXT, timestep=11)
+    refused(server, "models/tiny-zh-lstm/units/7/forward/0/sum", "layer is 7", input=TEXT, timestep=0)
+    refused(server, "models/tiny-zh-lstm/units/0/reverse/0/sum", "reverse", input=TEXT, timestep=0)
+    refused(server, "models/tiny-zh-lstm/units/0/forward/99/sum", "units is [99]", input=TEXT, timestep=0)
