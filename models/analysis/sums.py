@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recurrence.cells import PREACTIVATED, TANH_TENSORS, Cell, CellWeights
-from .readout import host
+from .arrays import host
 
 
 @dataclass(frozen=True)

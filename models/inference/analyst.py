@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..analysis.alignment import align, distances
+from ..analysis.arrays import host
 from ..analysis.attribution import Attribution, Options, Output
 from ..analysis.fading import Fading, fading, gradient_norms
 from ..analysis.interventions import Intervention, Outcome, intervene, sweep
 from ..analysis.memory import Measure, memory
 from ..analysis.methods import FALLBACK, METHODS, attribute, method_named
-from ..analysis.readout import host
 from ..analysis.subject import Subject, TextRuns
 from ..analysis.sums import GateSum, gate_sums
 from ..errors import OptionError, SelectionError
