@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..network.crf import FORBIDDEN, LinearChain
+from ..network.crf import FORBIDDEN, LinearChain, TextLattice
 from ..network.network import Tagger
-from ..network.spans import bio_tags, to_spans
+from ..network.spans import Span, bio_tags, to_spans
 from ..runtime.runner import Runner
 from .batches import Example
 from .predicted import Predicted, batches_of_outputs
@@ -68,14 +68,35 @@ def _grid(points: int) -> list[float]:
 
 
 @torch.no_grad()
-def tagger_temperature(runner: Runner, network: Tagger, examples: Sequence[Example]) -> float:
-    """The one number that divides a tagger's emissions and transitions so that -log P of the right tags is least."""
-    grid = _grid(80)
-    chains, losses = [_divided(network.crf, t) for t in grid], np.zeros(len(grid))
+def tagger_temperature(runner: Runner, network: Tagger, examples: Sequence[Example], labels: Sequence[str]) -> float:
+    """The one number that divides a tagger's emissions and transitions so that its entities' scores fit best.
+
+    That is where -log P of "this entity is right", or of "it is not", is least, summed over the entities that it finds:
+    the paths stay the same. -log P of whole paths has its least elsewhere, for most of it is O.
+    """
+    grid: list[float] = np.geomspace(0.5, 2.0, 13).tolist()
+    chains, losses, tags = [_divided(network.crf, t) for t in grid], [0.0] * len(grid), bio_tags(labels)
     for _, batch, emissions in batches_of_outputs(runner, examples):
+        spans = _spans(network.crf.viterbi(emissions, batch.lengths), tags)
+        meant = _spans([row[:n] for row, n in zip(batch.targets.tolist(), batch.lengths.tolist(), strict=True)], tags)
         for i, (t, crf) in enumerate(zip(grid, chains, strict=True)):
-            losses[i] += float(crf.loss(emissions / t, batch.targets, batch.lengths))
+            lattice = crf.lattice(emissions / t, batch.lengths)
+            for b, found in enumerate(spans):
+                sums = crf.text_lattice(lattice, emissions / t, b, int(batch.lengths[b])) if found else None
+                if sums:
+                    losses[i] += sum(_loss(span, span in meant[b], sums, tags) for span in found)
     return round(grid[int(np.argmin(losses))], 3)
+
+
+def _spans(paths: Sequence[Sequence[int]], tags: Sequence[str]) -> list[list[Span]]:
+    return [to_spans([tags[k] for k in path]) for path in paths]
+
+
+def _loss(span: Span, is_right: bool, sums: TextLattice, tags: Sequence[str]) -> float:
+    """-log P of what is true of an entity."""
+    first, inside = tags.index(f"B-{span.label}"), tags.index(f"I-{span.label}")
+    p = sums.span_probability(span.start, span.stop, first, inside)
+    return -float(np.log(max(p if is_right else 1 - p, 1e-12)))
 
 
 @torch.no_grad()

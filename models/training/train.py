@@ -117,7 +117,8 @@ class Trainer:
         if isinstance(self.network, Tagger):
             with torch.no_grad():
                 self.network.head.bias[0] += self.recipe.outside_bias
-            divide_scores(self.network, tagger_temperature(self.runner, self.network, self.corpus.dev))
+            temperature = tagger_temperature(self.runner, self.network, self.corpus.dev, self.corpus.labels)
+            divide_scores(self.network, temperature)
         return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
 
     def _is_over(self) -> bool:
