@@ -28,7 +28,7 @@ from .attribution import Attribution, Options
 from .closed_form import gradient_x_input
 from .subject import Subject
 
-_FEWEST, _MOST, _WORK = 60, 128, 60 * 512  # pairs: at least, at most, and pairs x tokens
+_FEWEST, _MOST, _WORK = 50, 128, 50 * 512  # pairs: at least, at most, and pairs x tokens
 _STRENGTHS = (1e-6, 0.1, 0.3, 1.0, 3.0, 10.0)  # of the ridge, times the pairs
 _DOUBT, _MOST_DOUBT = 0.3, 4.0  # prior variance of a contribution: of any, and what a large gradient adds at most
 Values = NDArray[np.float64]

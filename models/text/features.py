@@ -26,7 +26,11 @@ GAP_ROWS = EMPTY_LINE + 1
 
 def bigram_forms(tokens: Tokens) -> list[str]:
     """``(t-1, t)`` for each t; the first token's left neighbour is written ``^``."""
-    return [f"{left} {form}" for left, form in zip(["^", *tokens.forms], tokens.forms, strict=False)]
+    return _pairs(tokens.forms)
+
+
+def _pairs(forms: Sequence[str]) -> list[str]:
+    return [f"{left} {form}" for left, form in zip(["^", *forms], forms, strict=False)]
 
 
 def subwords(token: Token) -> list[str]:
@@ -74,8 +78,14 @@ class Feature:
         if self.kind in _PIECES:
             return _rectangle([_buckets(self.kind, token.spelling, token.form, self.rows) for token in tokens])
         assert self.vocabulary is not None
-        forms = bigram_forms(tokens) if self.kind == "bigram" else tokens.forms
-        return np.array(self.vocabulary.ids(forms), np.int64)[:, None]
+        if self.kind == "bigram":
+            return self.bigram_ids(tokens.forms)
+        return np.array(self.vocabulary.ids(tokens.forms), np.int64)[:, None]
+
+    def bigram_ids(self, forms: Sequence[str]) -> NDArray[np.int64]:
+        """The rows of the pairs of these forms, one behind the other: [time, 1]."""
+        assert self.vocabulary is not None
+        return np.array(self.vocabulary.ids(_pairs(forms)), np.int64)[:, None]
 
 
 @lru_cache(maxsize=65536)
@@ -104,8 +114,12 @@ def kept_ids(features: Sequence[Feature], tokens: Tokens, ids: TextIds, places: 
     chosen = list(places)
     kept = {kind: rows[chosen] for kind, rows in ids.items()}
     for feature in features:
-        if feature.kind in ("bigram", "gap"):
-            kept[feature.kind] = feature.ids(tokens.only(chosen))
+        if feature.kind == "gap" and chosen:
+            # a line that began at a token that is left out begins at the next one: the largest gap since the one before
+            firsts = np.array([-1, *chosen[:-1]]) + 1
+            kept["gap"] = np.maximum.reduceat(ids["gap"][: chosen[-1] + 1], firsts)
+        elif feature.kind == "bigram":
+            kept["bigram"] = feature.bigram_ids([tokens.forms[n] for n in chosen])
     return kept
 
 
