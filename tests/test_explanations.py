@@ -96,6 +96,8 @@ def test_the_default_of_a_classifier_finds_what_matters_nearly_as_well_as_the_be
     default = rows[STORED[name]["default"]]
     best = max(r.comprehensiveness for r in affordable(list(rows.values())))
     assert default.comprehensiveness >= 0.95 * best
+    most_sufficient = max(r.sufficiency for r in affordable(list(rows.values())))
+    assert default.sufficiency >= most_sufficient - 0.1 * abs(most_sufficient)
     assert default.comprehensiveness > 2 * rows[RANDOM].comprehensiveness
     if read_manifest(ROOT / "weights" / name).cell == "rnn":
         assert default.comprehensiveness > 1.2 * rows["gradient_x_input"].comprehensiveness
