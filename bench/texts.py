@@ -17,7 +17,10 @@ def lengths(count: int, seed: int) -> list[int]:
 
 
 def texts(vocabulary: Vocabulary, separator: str, tokens: list[int], seed: int) -> list[str]:
-    """One text for each number of tokens; tokens are drawn uniformly from the vocabulary."""
+    """One text for each number of tokens; tokens are drawn uniformly from the vocabulary.
+
+    Without a separator they are Chinese characters alone: Latin letters or digits side by side are one token.
+    """
     random = np.random.default_rng(seed)
-    forms = [form for form in vocabulary.forms if form.isalnum()]
+    forms = [form for form in vocabulary.forms if form.isalnum() and (separator or "\u4e00" <= form <= "\u9fff")]
     return [separator.join(forms[k] for k in random.integers(0, len(forms), n)) for n in tokens]

@@ -43,7 +43,7 @@ class Writer:
         checkpoint = load_checkpoint(model)
         vocabulary = checkpoint.network.architecture.features[0].vocabulary
         assert vocabulary is not None  # the first feature is the token itself
-        return cls(vocabulary, "" if checkpoint.manifest.tokenizer == "characters" else " ")
+        return cls(vocabulary, "" if checkpoint.manifest.language == "zh" else " ")
 
     def usual(self, count: int, seed: int) -> list[str]:
         """Texts of realistic length: 5 to 60 tokens, median 20."""

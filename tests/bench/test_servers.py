@@ -33,14 +33,14 @@ def test_texts_never_repeat_in_a_run(writer: Writer) -> None:
 
 
 def test_texts_are_as_long_as_people_write(writer: Writer) -> None:
-    tokens = [len(TOKENIZERS["characters"](text)) for text in writer.usual(5000, seed=1)]
+    tokens = [len(TOKENIZERS["mixed"](text)) for text in writer.usual(5000, seed=1)]
     assert min(tokens) >= 5
     assert max(tokens) <= 60
     assert 19 <= statistics.median(tokens) <= 22
 
 
 def test_long_texts_have_the_tokens_that_were_asked_for(writer: Writer) -> None:
-    assert {len(TOKENIZERS["characters"](text)) for text in writer.long(5, 2000, seed=1)} == {2000}
+    assert {len(TOKENIZERS["mixed"](text)) for text in writer.long(5, 2000, seed=1)} == {2000}
 
 
 class Counting(asyncio.Protocol):
