@@ -152,12 +152,12 @@ def test_a_gate_slider_has_keys(inspector: Inspector) -> None:
 
 
 def test_forgetting_everything_before_here_is_reading_from_here(inspector: Inspector) -> None:
-    """The states before are zero, as at the start of a text; the words' own features know no neighbours."""
-    text = "The room was not bad at all, but the service was slow and rude."
+    """The states before are zero, as at the start of a text, and what begins behind an empty line reads as a text does."""
+    text = "The room was not bad at all.\n\nBut the service was slow and rude."
     inspector.open(m="en-sentiment-lstm", x=text, t=8)
     inspector.page.click("[data-focus=forget-before]")
     inspector.settled()
-    (rest,) = inspector.ask("models/en-sentiment-lstm/predict", inputs="but the service was slow and rude.")["results"]
+    (rest,) = inspector.ask("models/en-sentiment-lstm/predict", inputs="But the service was slow and rude.")["results"]
     assert inspector.scores() == {row["label"]: f"{row['score']:.2f}" for row in rest["labels"]}
 
 

@@ -131,7 +131,7 @@ def test_the_price_of_a_long_text_is_at_most_64_predictions_and_a_short_ones_no_
     assert all(cost <= 64 * max(n, 512) for n, cost in costs.items())
     assert costs[1] == 1
     assert costs[8] == 128 * 8
-    assert costs[512] == 63 * 512
+    assert costs[512] == 53 * 512
 
 
 @pytest.mark.parametrize("length", [3, 9, 70, 200])
