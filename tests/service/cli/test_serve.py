@@ -114,7 +114,7 @@ def step(base: str, state: str | None) -> httpx.Response:
         answer = httpx.post(f"{base}/v1/models/tiny-zh-lstm/step", json=asked, trust_env=False, timeout=30)
         if answer.status_code != 503:
             break
-        time.sleep(0.2)
+        threading.Event().wait(0.2)
     return answer
 
 
