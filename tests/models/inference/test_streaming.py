@@ -89,7 +89,9 @@ def fed(stream: Streamer, parts: list[str], after: int | None, shown: Inspection
 
 def assert_same(predictor: Predictor, got: Fed, exact: bool, shown: Inspection) -> None:
     [want] = predictor.predict([got.text], shown)
-    close = np.testing.assert_array_equal if exact else lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6)
+    close = (
+        np.testing.assert_array_equal if exact else lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=2e-6)
+    )
     assert got.step.timestep == len(want.tokens)
     if not got.step.answers:
         return

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.runtime.cpu.kernel import choose
 from tests.models.text.test_chunks import utf16
 from tests.service.conftest import Serve
 
@@ -179,7 +180,12 @@ def test_two_servers_with_one_key_go_on_from_each_others_states(serve: Serve) ->
             answer = step(client, "tiny-zh-lstm", TEXT[n - 1], state).json()
             state = answer["state"]
         [alone] = step(here, "tiny-zh-lstm", TEXT[: len(TEXT) - 1]).json()["results"]
-        assert answer["results"] == [alone]
+        if choose("auto"):
+            assert answer["results"] == [alone]
+        else:  # torch's kernels promise no bits
+            assert [row["label"] for row in answer["results"][0]["labels"]] == [row["label"] for row in alone["labels"]]
+            scores = ([row["score"] for row in found["labels"]] for found in (answer["results"][0], alone))
+            assert next(scores) == pytest.approx(next(scores), abs=1e-6)
         refused = step(stranger, "tiny-zh-lstm", "x", state)
         assert (refused.status_code, refused.json()["error_type"]) == (422, "state_rejected")
 
