@@ -1,13 +1,17 @@
-"""What a server answers, as dataclasses. Fields that were not asked for are None.
-
-`raw` of an answer is its JSON as it came; of a binary answer the arrays are not in it.
-"""
+"""What a server answers, as dataclasses. Fields that were not asked for are None."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What every answer has. raw: its JSON as it came; of a binary answer the arrays are not in it."""
+
+    raw: Any = field(default=None, kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class ModelReference:
 
 
 @dataclass(frozen=True, repr=False)
-class Answer:
+class Answer(Raw):
     """Of predict and inspect: a result for each text, in their order.
 
     For a single text ``answer["forget_gate"]`` and ``answer.result`` are those of its result.
@@ -152,7 +156,6 @@ class Answer:
     model: ModelReference
     results: tuple[Result, ...]
     usage: Usage
-    raw: Any = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"<Answer of {self.model.name}: {', '.join(map(repr, self.results[:3]))}{', ...' * (len(self) > 3)}>"
@@ -179,7 +182,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Raw):
     """After a chunk of a stream.
 
     state: send it with the next chunk, to this server or another; timestep: tokens so far.
@@ -188,7 +191,6 @@ class Step:
     result: Result
     state: str
     timestep: int
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,8 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class MemoryAnswer:
+class MemoryAnswer(Raw):
     results: tuple[Memory, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -237,9 +238,8 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class AttributeAnswer:
+class AttributeAnswer(Raw):
     results: tuple[Attribution, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -249,14 +249,13 @@ class Swept:
 
 
 @dataclass(frozen=True)
-class InterveneAnswer:
+class InterveneAnswer(Raw):
     """delta_logits: intervened minus baseline, by label (NER: by token and tag)."""
 
     baseline: Result
     intervened: Result
     delta_logits: Any
     sweep: tuple[Swept, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -268,20 +267,18 @@ class ComparedModel:
 
 
 @dataclass(frozen=True)
-class CompareModelsAnswer:
+class CompareModelsAnswer(Raw):
     models: tuple[ComparedModel, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class CompareTextsAnswer:
+class CompareTextsAnswer(Raw):
     """aligned: pairs of tokens of a longest common subsequence; distance: of their states, pair by pair."""
 
     predictions: tuple[Result, ...]
     token_lists: tuple[tuple[Token, ...], ...]
     aligned: tuple[tuple[int, int], ...]
     distance: tuple[float, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -295,9 +292,8 @@ class Top:
 
 
 @dataclass(frozen=True)
-class TopAnswer:
+class TopAnswer(Raw):
     top: tuple[Top, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -332,17 +328,16 @@ class GateSum:
 
 
 @dataclass(frozen=True)
-class SumAnswer:
+class SumAnswer(Raw):
     """The sums of one unit at one token, by gate."""
 
     token: Token
     unit: int
     sums: dict[str, GateSum]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class ModelInfo:
+class ModelInfo(Raw):
     name: str
     task: str
     cell: str
@@ -370,7 +365,6 @@ class ModelInfo:
     default: bool
     label_names: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -380,22 +374,20 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class ModelList:
+class ModelList(Raw):
     models: tuple[ModelInfo, ...]
     broken: tuple[Broken, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Readiness:
+class Readiness(Raw):
     ready: bool
     models: tuple[str, ...]
     broken: tuple[Broken, ...]
-    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class ServerInfo:
+class ServerInfo(Raw):
     name: str
     version: str
     device: str
@@ -404,4 +396,3 @@ class ServerInfo:
     models: tuple[str, ...]
     default_model: str | None
     limits: Mapping[str, int]
-    raw: Any = field(default=None, repr=False, compare=False)

@@ -353,7 +353,7 @@ def _together(answers: Sequence[a.Answer]) -> a.Answer:
         "results": [result for answer in answers for result in answer.raw["results"]],
         "usage": {"tokens": usage.tokens, "queue_ms": usage.queue_ms, "compute_ms": usage.compute_ms},
     }
-    return a.Answer(answers[-1].model, results, usage, raw)
+    return a.Answer(answers[-1].model, results, usage, raw=raw)
 
 
 def selection(

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from .answers import Answer, MemoryAnswer, Step
+from .answers import Answer, MemoryAnswer, Raw, Step
 from .reading import read
 from .tensors import Array, Tensor, array_of, read_safetensors
 
@@ -19,9 +19,7 @@ def parse(kind: type[T], content: bytes, media_type: str) -> T:
     """Raises: ValueError, TypeError or KeyError where the body is not an answer of this kind."""
     raw, arrays = read_safetensors(content) if media_type == SAFETENSORS else (json.loads(content), {})
     answer = read(kind, _with_tensors(kind, raw, arrays))
-    if any(field.name == "raw" for field in dataclasses.fields(kind)):  # type: ignore[arg-type]
-        return dataclasses.replace(answer, raw=raw)  # type: ignore[type-var]
-    return answer
+    return dataclasses.replace(answer, raw=raw) if isinstance(answer, Raw) else answer
 
 
 def _with_tensors(kind: type[Any], raw: Any, arrays: Mapping[str, Array]) -> Any:
@@ -38,7 +36,7 @@ def _result(raw: dict[str, Any], prefix: str, arrays: Mapping[str, Array]) -> di
     if "selection" not in raw:
         return raw
     selection, out = raw["selection"], dict(raw)
-    places = {f"{axis}": tuple(selection[f"{axis}s"]) for axis in _STATE_AXES}
+    places = {axis: tuple(selection[f"{axis}s"]) for axis in _STATE_AXES}
     out["tensors"] = {
         name: Tensor(name, _values(spec, prefix + name, arrays), _STATE_AXES, places)
         for name, spec in raw.get("tensors", {}).items()

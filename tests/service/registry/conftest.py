@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ from models.inference.predictor import Predictor
 from tests.conftest import TINY, make_checkpoint
 
 NAME = "tiny-zh-lstm"
+PREDICT = f"/v1/models/{NAME}/predict"
 TEXTS = ["我想吃汉堡", "酒店不错，服务很好。", "服务很差！" * 20]
 Put = Callable[[int], None]
 
@@ -61,3 +64,25 @@ def folder(tmp_path: Path) -> Path:
     save_version(weights / NAME, 1)
     save_version(weights / "other", 9, "other")
     return weights
+
+
+def answer(client: httpx.Client) -> Scores:
+    asked = client.post(PREDICT, json={"inputs": TEXTS})
+    assert asked.status_code == 200, asked.text
+    return scores(asked.json())
+
+
+def damage(folder: Path) -> None:
+    weights = folder / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
