@@ -19,7 +19,6 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from models.analysis.attribution import Options
 from models.analysis.faithfulness import CURVE, EXHAUSTIVE_TOKENS
 from models.analysis.method_reports import (
     AFFORDABLE,
@@ -47,10 +46,8 @@ from .markdown import table
 from .texts import REVIEW
 
 _TIMED = 5
-DEAR = {"shapley": Options(permutations=16)}  # measured on few of the long texts, so; by itself it takes up to 128
-EVERY = 4  # of the long texts
 _FIRST, _SECOND = (canvas.BLUE, canvas.GREEN, canvas.PURPLE), (canvas.ORANGE, canvas.VERMILION)
-PALETTE = (*_FIRST, "#000000", *_SECOND, "#56B4E9", "#F0E442", canvas.GREY)  # Okabe and Ito's; `METHODS`, then chance
+PALETTE = (*_FIRST, "#000000", *_SECOND, "#56B4E9", canvas.GREY)  # Okabe and Ito's; `METHODS`, then chance
 SHORT_TEXTS = 40  # of up to `EXHAUSTIVE_TOKENS` tokens, of which every subset is read
 _SHORTEST = 6  # tokens of those
 
@@ -99,14 +96,8 @@ def measured(folder: Path, data: Path) -> ModelReport:
     long = [runs[n] for n in sample([len(text.text) for text in texts])]
     short = [r for r in runs if _SHORTEST <= len(r) <= EXHAUSTIVE_TOKENS][:SHORT_TEXTS]
     methods = methods_for(manifest.cell)
-    if predictor.is_tagger:  # a tag hangs on its neighbourhood: permutations of a whole sentence say little more
-        methods = [name for name in methods if name not in DEAR]
     with torch.inference_mode():
-        reports = method_reports(long, [name for name in methods if name not in DEAR], progress_of(folder.name))
-        for name in methods:
-            if name in DEAR:
-                few = method_reports(long[::EVERY], [name], progress_of(f"{folder.name}, {name}"), DEAR)
-                reports += [report for report in few if report.method == name]
+        reports = method_reports(long, methods, progress_of(folder.name))
         exhaustive = [] if predictor.is_tagger else method_reports(short, methods, progress_of(f"{folder.name}, short"))
         times = relative_times(
             predictor, runs, [r.method for r in reports if (r.predictions_long or LONG) <= AFFORDABLE]
@@ -166,7 +157,7 @@ def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
     """The page from the stored rows."""
     pictures = out / "explanations"
     pictures.mkdir(parents=True, exist_ok=True)
-    classifiers = [row for row in rows if any(report["method"] in DEAR for report in row["reports"])]
+    classifiers = [row for row in rows if row["short"]]
     (pictures / "curves.png").write_bytes(canvas.write(curves(classifiers), "image/png"))
     names: dict[Language, str] = {"en": "highlight.png", "zh": "highlight.zh-CN.png"}
     for language, name in names.items():

@@ -27,7 +27,7 @@ from tests.drawn_words import assert_legible, words
 ROOT = Path(__file__).parent.parent
 NAMES = re.compile(  # of models, cells, labels, methods, symbols and quantities: the same in every language
     r"(en|zh)-(ner|news|sentiment)(-(rnn|lstm))?|RNN|LSTM|NER|F1|logit|negative|positive|tanh|"
-    r"banzhaf|integrated_gradients|gradient_x_input|cell_additive|occlusion|prefix|secant|shapley|\\times"
+    r"integrated_gradients|gradient_x_input|cell_additive|occlusion|prefix|secant|shapley|\\times"
 )
 
 

@@ -65,13 +65,12 @@ def method_reports(
     texts: Sequence[TextRuns],
     methods: Sequence[str],
     progress: Progress,
-    options: Mapping[str, Options] | None = None,
 ) -> list[MethodReport]:
     """Every method, and `RANDOM` beside them, over the same texts; `BEST` too where every text is short.
 
-    Texts of a tagger without an entity say nothing and are left out. options: method -> what it is asked for.
+    Texts of a tagger without an entity say nothing and are left out.
     """
-    draws, asked = np.random.default_rng(0), {name: (options or {}).get(name, Options()) for name in methods}
+    draws = np.random.default_rng(0)
     found: dict[str, list[Faithfulness]] = {name: [] for name in (*methods, RANDOM)}
     answers: dict[str, list[Attribution]] = {name: [] for name in methods}
     explained: list[TextRuns] = []
@@ -82,15 +81,13 @@ def method_reports(
             continue
         explained.append(runs)
         for name in methods:
-            answers[name].append(attribute(Subject(runs, output), name, asked[name]))
+            answers[name].append(attribute(Subject(runs, output), name))
             found[name].append(faithfulness(runs, output, answers[name][-1].contributions))
         found[RANDOM].append(faithfulness(runs, output, draws.random(len(runs))))
         if exhaustive:
             found.setdefault(BEST, []).append(best_subsets(runs, output))
-    costs = {
-        name: [TextCost(len(runs), runs.reads_prefixes_at_once, asked[name]) for runs in explained] for name in methods
-    }
-    return [_report(name, rows, answers.get(name, []), costs.get(name, [])) for name, rows in found.items() if rows]
+    costs = [TextCost(len(runs), runs.reads_prefixes_at_once, Options()) for runs in explained]
+    return [_report(name, rows, answers.get(name, []), costs) for name, rows in found.items() if rows]
 
 
 def methods_for(cell: str, most_predictions: float = math.inf, one_pass: bool = True) -> list[str]:

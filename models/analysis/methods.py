@@ -7,11 +7,10 @@ from typing import Literal
 from ..errors import OptionError
 from ..recurrence.cells import Cell
 from .attribution import Attribution, Options
-from .banzhaf import banzhaf, pairs_of, reads_every_subset
 from .closed_form import cell_additive, gradient_x_input, secant
 from .deletion import occlusion, prefix
 from .integrated_gradients import integrated_gradients, most_nodes
-from .shapley import permutations_of, shapley
+from .shapley import shapley, tokens_read
 from .subject import Subject
 
 _BACK = 3  # a pass back through time costs about two of the passes forward, and comes after one
@@ -77,19 +76,25 @@ def _nodes(cost: TextCost) -> int:
     return _BACK * cost.tokens * most_nodes(cost.tokens)
 
 
-def _permutations(cost: TextCost) -> int:
-    return permutations_of(cost.tokens, cost.options) * cost.tokens * (cost.tokens + 1) // 2
-
-
-def _pairs(cost: TextCost) -> int:
-    pairs = pairs_of(cost.tokens)
-    has_prior = cost.tokens > pairs and not reads_every_subset(cost.tokens)
-    return (pairs + (_BACK if has_prior else 0)) * cost.tokens
+def _coalitions(cost: TextCost) -> int:
+    return tokens_read(cost.tokens, cost.options)
 
 
 METHODS: dict[str, AttributionMethod] = {
     method.name: method
     for method in (
+        AttributionMethod(
+            "shapley",
+            ("rnn", "lstm"),
+            True,
+            _coalitions,
+            shapley,
+            {
+                "en": "the mean effect of adding the token, over random orders; adds up, with a standard error",
+                "zh": "随机次序中加入该词的平均影响；精确相加，并给出标准误",
+            },
+            options=("permutations", "wanted_error"),
+        ),
         AttributionMethod(
             "integrated_gradients",
             ("rnn", "lstm"),
@@ -110,29 +115,6 @@ METHODS: dict[str, AttributionMethod] = {
             {
                 "en": "how the logit changed when the token was read; adds up",
                 "zh": "读入该词时 logit 的变化；精确相加",
-            },
-        ),
-        AttributionMethod(
-            "shapley",
-            ("rnn", "lstm"),
-            True,
-            _permutations,
-            shapley,
-            {
-                "en": "the mean effect of adding the token, over random orders; adds up, with a standard error",
-                "zh": "随机次序中加入该词的平均影响；精确相加，并给出标准误",
-            },
-            options=("permutations", "wanted_error"),
-        ),
-        AttributionMethod(
-            "banzhaf",
-            ("rnn", "lstm"),
-            False,
-            _pairs,
-            banzhaf,
-            {
-                "en": "the mean effect of adding the token to a half of the rest, with its standard error",
-                "zh": "把该词加入其余词之一半时的平均影响，并给出标准误；不必相加为 logit",
             },
         ),
         AttributionMethod(

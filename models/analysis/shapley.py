@@ -1,79 +1,54 @@
-r"""Shapley values of leaving tokens out, by permutations.
+r"""Shapley values of leaving tokens out: what a token changes, in the mean over all orders in which a text can be put.
 
     contribution_s = mean over orders of (logit of s and the tokens before it in the order - logit without s)
 
-Every order's differences add up to logit - bias exactly. Orders come in antithetic pairs, each with its reverse, which
-cancels what tokens share; the standard error is that of the pairs' means. The draws are seeded by the text itself, so
-the same text always gets the same answer.
+Every order's differences add up to logit - bias, and so do the values. Three ways to them: all subsets of a short text,
+exactly; orders, each read at every token, where a number of them or an error is asked for; else, for the price of few
+predictions, orders that are read at one place each, and a regression (`coalitions`). The draws are seeded by the text,
+so the same text always gets the same answer.
 
-Source: Shapley 1953; sampling as in Castro et al. 2009, antithetic as in Mitchell et al. 2022.
+Source: Shapley 1953. Equality with all subsets shown in tests/models/analysis.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import OptionError
+from . import coalitions, orders
 from .attribution import Attribution, Options
 from .subject import Subject
 
-FEWEST, MOST = 8, 1024  # permutations
-_DEFAULT_MOST, _WORK = 128, 1 << 17  # permutations without an option; tokens that are then read at most, but for FEWEST
-Values = NDArray[np.float64]
-
 
 def shapley(subject: Subject, options: Options) -> Attribution:
-    """Raises: OptionError for permutations or an error out of bounds."""
-    pairs = permutations_of(len(subject), options) // 2
-    random = np.random.default_rng(subject.seed)
-    means = np.empty((0, len(subject)))
-    while len(means) < pairs:
-        step = min(FEWEST // 2, pairs - len(means)) if options.wanted_error is not None else pairs
-        means = np.concatenate([means, [_pair(subject, random.permutation(len(subject))) for _ in range(step)]])
-        if options.wanted_error is not None and _standard_error(means).max() <= options.wanted_error:
-            break
+    """standard_error: of what other draws would have said; zero where all subsets were read. Of a text of more tokens
+    than pairs it rests on the gradient as well, and a token may be off by more.
+
+    Raises: OptionError for permutations or an error out of bounds.
+    """
+    tokens, random = len(subject), np.random.default_rng(subject.seed)
+    if options.given:
+        values, error, permutations = orders.estimate(subject, options, random)
+    elif coalitions.reads_every_subset(tokens):
+        values, error, permutations = coalitions.exact(subject), np.zeros(tokens), math.factorial(tokens)
+    else:
+        values, error = coalitions.estimate(subject, random)
+        permutations = 2 * coalitions.pairs_of(tokens)  # an order and its reverse, each cut once
     return Attribution(
         "shapley",
         subject.output,
-        means.mean(0),
+        values,
         subject.bias,
         subject.logit,
-        permutations=2 * len(means),
-        standard_error=_standard_error(means),
+        permutations=permutations,
+        standard_error=error,
     )
 
 
-def permutations_of(tokens: int, options: Options) -> int:
-    """How many permutations a text of so many tokens gets, at most where an error is wanted.
+def tokens_read(tokens: int, options: Options) -> int:
+    """The price of a text of so many tokens: tokens that are read. A pass back counts as two forward.
 
     Raises: OptionError.
     """
-    count, error = options.permutations, options.wanted_error
-    if count is not None and error is not None:
-        raise OptionError("permutations and wanted_error are both given: name one")
-    if count is not None:
-        if not FEWEST <= count <= MOST or count % 2:
-            raise OptionError(f"permutations is {count}: an even number from {FEWEST} to {MOST} is allowed")
-        return count
-    if error is not None:
-        if not (math.isfinite(error) and error > 0):
-            raise OptionError(f"wanted_error is {error}: a number above 0 is allowed")
-        return MOST
-    pairs = _WORK // (tokens * (tokens + 1))  # a pair reads 1 + 2 + ... + tokens, twice
-    return max(FEWEST, min(_DEFAULT_MOST, 2 * pairs))
-
-
-def _pair(subject: Subject, order: NDArray[np.int64]) -> Values:
-    """The mean of an order's differences and its reverse's: [time]."""
-    kept = [sorted(way[:n].tolist()) for way in (order, order[::-1]) for n in range(len(order) + 1)]
-    logits = subject.logits_of_kept(kept).reshape(2, -1)
-    differences = np.empty((2, len(order)))
-    differences[0, order], differences[1, order[::-1]] = np.diff(logits, axis=1)
-    mean: Values = differences.mean(0)
-    return mean
-
-
-def _standard_error(means: Values) -> Values:
-    error: Values = means.std(0, ddof=1) / math.sqrt(len(means))
-    return error
+    if options.given:
+        return orders.permutations_of(options) * tokens * (tokens + 1) // 2
+    return coalitions.tokens_read(tokens)

@@ -36,7 +36,7 @@ Which attribution method finds the tokens that matter on this model? The tokens 
 text), over 1, 5, 10, 20 and 50 % of the tokens; of both, more is better. `random` ranks by chance.
 
 The default that this table recommends is the most comprehensive method near the best in both, of those that cost at
-most 64 predictions of a text of 512 tokens; shapley costs hundreds and is measured with --methods alone.
+most 64 predictions of a text of 512 tokens.
 """
 
 
@@ -49,7 +49,7 @@ def add_faithfulness(commands: Any) -> None:
     )
     parser.add_argument("model", type=Path, metavar="WEIGHTS_FOLDER")
     parser.add_argument("data", type=Path, metavar="FILE", help="rows as for `gatescope train`")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all but shapley")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all that the cell has")
     parser.add_argument("--texts", type=as_type(index), default=TEXTS, metavar="N", help="of the file, at most")
     parser.add_argument("--json", action="store_true", help="print the reports with their curves")
     parser.set_defaults(run=_faithfulness)
@@ -59,7 +59,7 @@ def _faithfulness(options: argparse.Namespace) -> int:
     torch.set_num_threads(1)  # the products are small: a second thread costs more than it does
     predictor = Predictor(load_checkpoint(options.model), torch.device("cpu"))
     manifest = predictor.checkpoint.manifest
-    methods = options.methods or [name for name in methods_for(manifest.cell) if name != "shapley"]
+    methods = options.methods or methods_for(manifest.cell)
     for name in methods:
         method_named(name).check_cell(manifest.cell)
     texts = [predictor.prepare(row.text) for row in read_rows(manifest.task, manifest.language, options.data)]

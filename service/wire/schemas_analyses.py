@@ -140,7 +140,7 @@ class AttributionOut(BaseModel):
     positions: Literal["tokens", "top_layer_input"] = Field(description="what the contributions belong to")
     nodes: int | None = Field(None, description="integrated_gradients: points at which gradients were taken")
     permutations: int | None = Field(None, description="shapley")
-    standard_error: list[float] | None = Field(None, description="shapley and banzhaf: one a token")
+    standard_error: list[float] | None = Field(None, description="shapley: one a token")
 
 
 class AttributeAnswer(BaseModel):

@@ -1,7 +1,6 @@
 """Occlusion, prefixes and Shapley values against a step loop over the tokens that are left."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import torch
 
 from models.analysis.attribution import Options
 from models.analysis.methods import METHODS, TextCost, attribute
-from models.analysis.shapley import FEWEST, MOST
 from models.analysis.subject import Subject
 from models.errors import OptionError
 from tests.models.analysis.networks import KINDS, Kind, inputs, logit_of_kept, make, subject_of
@@ -49,64 +47,11 @@ def test_prefix_is_the_difference_of_cut_texts_and_adds_up(kind: Kind) -> None:
     assert found.completeness_error < 1e-12
 
 
-def exact_shapley(one: Subject) -> list[float]:
-    """Over all subsets of the other tokens, weighted by the orders in which just they come before."""
-    length = len(one)
-    value = {s: logit_of_kept(one, s) for n in range(length + 1) for s in itertools.combinations(range(length), n)}
-    total = [0.0] * length
-    for before, logit in value.items():
-        if len(before) == length:
-            continue
-        weight = math.factorial(len(before)) * math.factorial(length - 1 - len(before)) / math.factorial(length)
-        for t in set(range(length)) - set(before):
-            total[t] += weight * (value[tuple(sorted((*before, t)))] - logit)
-    return total
-
-
-@pytest.mark.parametrize("kind", [k for k in SHALLOW if k.layers == 1], ids=str)
-def test_shapley_is_within_its_standard_error_of_the_exact_value(kind: Kind) -> None:
-    one = subject(kind, 6)
-    found = attribute(one, "shapley")
-    error = np.abs(found.contributions - exact_shapley(one))
-    assert found.standard_error is not None
-    assert (error <= 3 * found.standard_error + 1e-9).all()
-    assert found.completeness_error < 1e-12
-    assert np.array_equal(attribute(one, "shapley").contributions, found.contributions)
-
-
-def test_shapley_stops_at_the_error_that_is_wanted_and_gives_the_permutations_asked() -> None:
-    one = subject(Kind("lstm", ("forward",), 1, "last_state"), 6)
-    few = attribute(one, "shapley", Options(permutations=FEWEST))
-    assert few.permutations == FEWEST
-    assert few.standard_error is not None
-    wanted = float(few.standard_error.max()) / 3
-    found = attribute(one, "shapley", Options(wanted_error=wanted))
-    assert found.standard_error is not None
-    assert found.standard_error.max() <= wanted
-    assert found.permutations is not None
-    assert FEWEST < found.permutations < MOST
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (Options(permutations=7), "even number"),
-        (Options(permutations=MOST + 2), "even number"),
-        (Options(permutations=8, wanted_error=0.1), "name one"),
-        (Options(wanted_error=-1.0), "above 0"),
-    ],
-)
-def test_options_of_shapley_out_of_bounds_are_refused(options: Options, words: str) -> None:
-    one = subject(Kind("lstm", ("forward",), 1, "last_state"), 3)
-    with pytest.raises(OptionError, match=words):
-        attribute(one, "shapley", options)
-
-
 def test_an_option_of_another_method_and_an_unknown_method_are_refused() -> None:
     one = subject(Kind("lstm", ("forward",), 1, "last_state"), 3)
     with pytest.raises(OptionError, match="option of shapley"):
         attribute(one, "prefix", Options(permutations=8))
-    with pytest.raises(OptionError, match="integrated_gradients, prefix"):
+    with pytest.raises(OptionError, match="shapley, integrated_gradients"):
         attribute(one, "nobody")
 
 
