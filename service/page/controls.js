@@ -2,7 +2,7 @@
 import { find, html, replace } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { icon } from "./icons.js";
-import { UNITS } from "./questions.js";
+import { SWEPT, UNITS } from "./questions.js";
 import { scopeOf } from "./views/edits.js";
 import { words } from "./words.js";
 
@@ -122,7 +122,9 @@ export function drawGateBar(frame, act) {
   const options = sorts.map((key) => html("option", { value: key, selected: key === chosen }, words(`sort_${key}`)));
   const sort = html("label", {}, `${words("sort")} `, html("select", { "data-focus": "sort", change: (event) => act.set({ sort: event.target.value, page: 0 }) }, ...options));
   const show = html("button", { type: "button", "data-focus": "gates", "aria-pressed": String(state.gates), click: () => act.set({ gates: !state.gates }) }, words("show_gates"));
-  replace(find("#gatebar"), html("h2", {}, words("gates")), ...tabs, show, sort, ...pages(part, state, act));
+  const unsorted = chosen === "contribution" && part.order && !part.unitEffects;
+  const note = unsorted ? [html("span", { class: "note" }, words("sort_too_long", { tokens: SWEPT }))] : [];
+  replace(find("#gatebar"), html("h2", {}, words("gates")), ...tabs, show, sort, ...note, ...pages(part, state, act));
 }
 
 function pages(part, state, act) {

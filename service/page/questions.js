@@ -3,7 +3,7 @@
 export const WINDOW = 128; // tokens whose tensors are held at a time; a longer text is looked at through this window
 export const UNITS = 64; // units in view
 const PREFIXES = 64; // a network that reads both ways reads every prefix anew
-const SWEPT = 512; // tokens up to which every unit is left out in turn
+export const SWEPT = 512; // tokens up to which every unit is left out in turn
 
 const route = (model, verb) => `v1/models/${encodeURIComponent(model.name)}/${verb}`;
 const inputs = (text) => ({ inputs: text, offset_unit: "utf16" });

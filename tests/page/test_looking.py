@@ -289,6 +289,13 @@ def test_units_are_sorted_by_half_life_contribution_and_number(inspector: Inspec
         assert f"unit {unit}," in inspector.page.inner_text("#tip")
 
 
+def test_a_text_too_long_for_the_sort_by_contribution_says_so(inspector: Inspector) -> None:
+    inspector.open(lang="en", m=LSTM, x="好" * 513, s="contribution")
+    assert "no unit is left out in turn" in inspector.page.inner_text("#gatebar")
+    inspector.open(lang="en", m=LSTM, x=ZH, s="contribution")
+    assert "no unit is left out in turn" not in inspector.page.inner_text("#gatebar")
+
+
 def test_the_tour_walks_six_steps_in_both_languages(inspector: Inspector) -> None:
     for lang in ("en", "zh"):
         inspector.page.goto("about:blank")

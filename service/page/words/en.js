@@ -96,6 +96,7 @@ export default {
   sort: "Units by",
   sort_half_life: "half-life",
   sort_contribution: "contribution",
+  sort_too_long: "by number: of a text of over {tokens} tokens no unit is left out in turn",
   sort_index: "number",
   units: "units {from}–{to} of {total}",
   units_before: "Earlier units",

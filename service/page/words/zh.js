@@ -96,6 +96,7 @@ export default {
   sort: "单元排序",
   sort_half_life: "半衰期",
   sort_contribution: "贡献",
+  sort_too_long: "按编号：超过 {tokens} 个词的文本不逐一去掉单元重算",
   sort_index: "编号",
   units: "第 {from}–{to} 个单元，共 {total} 个",
   units_before: "前面的单元",
