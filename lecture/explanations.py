@@ -214,7 +214,6 @@ def _table(reports: Sequence[dict[str, Any]], default: str, times: dict[str, flo
     rows = []
     for r in sorted(reports, key=lambda r: -r["comprehensiveness"]):
         name = {RANDOM: "random", BEST: "best subset of all"}.get(r["method"], f"`{r['method']}`")
-        name += f" ({r['texts']} texts)" if r["texts"] != reports[0]["texts"] else ""
         figures = [f"{r['comprehensiveness']:.2f}", f"{r['sufficiency']:.2f}", "", ""]
         if r["predictions"] is not None:
             figures[2] = f"{r['inflation_median']:.1f} ({r['inflation_largest']:.3g})"

@@ -86,7 +86,7 @@ class Corpus:
             rows = part.drawn(random)
             if recipe.noise != type(recipe.noise)():
                 rows = augmenter.rows(rows, random)
-            found = encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.longest)
+            found = encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.max_tokens)
             if part.source.without:
                 found = [replace(e, allowed=_allowed(e, self.labels, part.source.without)) for e in found]
             if recipe.adjust_priors and not part.source.neutral:
@@ -95,7 +95,7 @@ class Corpus:
             out += found
         if recipe.noise.nothing and recipe.task == "text-classification":
             rows = [LabelledText(text, "") for text in nothings(round(recipe.noise.nothing * len(out)), random)]
-            out += encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.longest)
+            out += encode_rows(rows, recipe.tokenizer, self.features, self.labels, recipe.max_tokens)
         return out
 
     @property
@@ -183,8 +183,8 @@ def _training_rows(recipe: Recipe, path: Path) -> Rows:
 
 
 def _split(recipe: Recipe, rows: Rows) -> Rows:
-    """Tagged rows in parts of at most the recipe's `longest` tokens; labelled ones are cut when they are encoded."""
-    cut = partial(split_long, tokenizer=TOKENIZERS[recipe.tokenizer], longest=recipe.longest)
+    """Tagged rows in parts of at most the recipe's `max_tokens`; labelled ones are cut when they are encoded."""
+    cut = partial(split_long, tokenizer=TOKENIZERS[recipe.tokenizer], longest=recipe.max_tokens)
     return [piece for row in rows for piece in (cut(row) if isinstance(row, TaggedText) else (row,))]
 
 
@@ -198,7 +198,7 @@ def read_texts(language: str, path: Path, layout: Layout = USUAL) -> list[str]:
 def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
     """The tables of x_t; vocabularies from the training texts alone, and from what augmentation puts in."""
     tokenize = TOKENIZERS[recipe.tokenizer]
-    tokens = [tokenize(text)[: recipe.longest] for text in texts]
+    tokens = [tokenize(text)[: recipe.max_tokens] for text in texts]
     forms = (token for text in tokens for token in text.forms)
     kinds = sorted(KIND_FORMS) * recipe.token_min_count if recipe.tokenizer == "mixed" else ()
     vocabulary = Vocabulary.count(itertools.chain(forms, kinds), recipe.token_min_count, recipe.token_rows)

@@ -30,12 +30,12 @@ def class_weights(rows: Rows, labels: Sequence[str]) -> tuple[float, ...]:
 
 def _long_rows(recipe: Recipe, rows: Rows) -> str:
     tokenize = TOKENIZERS[recipe.tokenizer]
-    long = sum(len(row.text) > recipe.longest and len(tokenize(row.text)) > recipe.longest for row in rows)
+    long = sum(len(row.text) > recipe.max_tokens and len(tokenize(row.text)) > recipe.max_tokens for row in rows)
     if not long:
         return ""
     treatment = "cut" if recipe.task == "text-classification" else "split"
     return (
-        f"{long:,} of {len(rows):,} rows {'is' if long == 1 else 'are'} longer than {recipe.longest:,} tokens and "
+        f"{long:,} of {len(rows):,} rows {'is' if long == 1 else 'are'} longer than {recipe.max_tokens:,} tokens and "
         f"{'was' if long == 1 else 'were'} {treatment}: --max-tokens"
     )
 

@@ -143,7 +143,7 @@ class _Run:
     def _batches(self, random: np.random.Generator) -> Iterator[Batch]:
         augmented = Augmenter(self.recipe.noise, self.recipe.language).rows(self.rows, random)
         tokenize = TOKENIZERS[self.recipe.tokenizer]
-        texts = (tokenize(row.text)[: self.recipe.longest] for row in augmented)
+        texts = (tokenize(row.text)[: self.recipe.max_tokens] for row in augmented)
         examples = [Example(text_ids(self.features, tokens), _NO_TARGET) for tokens in texts]
         return shuffled(examples, self.recipe.batch_size, random)
 

@@ -120,7 +120,7 @@ class Recipe(BaseModel):
     adjust_priors: bool = Field(
         False, description="classifiers: take the frequencies of a file's labels off the logits"
     )
-    longest: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
+    max_tokens: Annotated[int, Field(ge=8)] = Field(512, description="tokens of a training text that are read")
     bfloat16: bool = Field(False, description="run the recurrences of training in bfloat16")
     seed: Annotated[int, Field(ge=0)] = Field(1, description="the same seed and recipe train the same model")
 

@@ -47,7 +47,7 @@ examples:
 # fields of the recipe by what they are about; a field that stands in none of them is among the last
 _GROUPS: dict[str, tuple[str, ...]] = {
     "the model": ("name", "task", "language", "tokenizer", "cell", "units", "layers", "bidirectional", "reads"),
-    "columns of the files": ("text_column", "label_column", "tag_column", "tag_scheme", "longest"),
+    "columns of the files": ("text_column", "label_column", "tag_column", "tag_scheme", "max_tokens"),
     "training": (
         *("epochs", "extra_epochs", "patience", "batch_size", "learning_rate", "warmup", "weight_decay"),
         *("gradient_clip", "average", "balance", "bfloat16", "seed"),
@@ -61,7 +61,6 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "the card": ("description", "license", "training_data", "limits"),
 }
 _OTHER = "more choices"
-_OPTIONS = {"longest": ("--max-tokens", "--longest")}
 
 
 def add_train(commands: Any) -> None:
@@ -120,8 +119,9 @@ def _add_field(group: Any, name: str, field: FieldInfo, metavar: str) -> None:
     notes = ", ".join(note for note in (_bounds(field), default) if note)
     text = " ".join(part for part in (field.description, f"({notes})" if notes else "") if part)
     flag = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
-    options = _OPTIONS.get(name, (f"--{name.replace('_', '-')}",))
-    group.add_argument(*options, dest=name, default=None, metavar=metavar, help=text.replace("%", "%%"), **flag)
+    group.add_argument(
+        f"--{name.replace('_', '-')}", dest=name, default=None, metavar=metavar, help=text.replace("%", "%%"), **flag
+    )
 
 
 def _metavar(field: FieldInfo) -> str | None:
