@@ -157,7 +157,8 @@ def write(rows: Sequence[dict[str, Any]], weights: Path, out: Path) -> None:
     """The page from the stored rows."""
     pictures = out / "explanations"
     pictures.mkdir(parents=True, exist_ok=True)
-    classifiers = [row for row in rows if row["short"]]
+    tasks = {row["model"]: json.loads((weights / row["model"] / MANIFEST).read_text("utf-8"))["task"] for row in rows}
+    classifiers = [row for row in rows if tasks[row["model"]] == "text-classification"]
     (pictures / "curves.png").write_bytes(canvas.write(curves(classifiers), "image/png"))
     names: dict[Language, str] = {"en": "highlight.png", "zh": "highlight.zh-CN.png"}
     for language, name in names.items():
