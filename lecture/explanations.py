@@ -200,6 +200,7 @@ def curves(rows: Sequence[dict[str, Any]]) -> Figure:
             axes.plot([100 * share for share in CURVE], report["deletion"], style, **line)
         axes.axhline(0, color=canvas.GREY, linewidth=0.6)
         axes.set_title(row["model"], fontsize=10, loc="left")
+        axes.tick_params(labelbottom=True)  # also where no panel stands below
         axes.set_xlabel("tokens left out, %, highest ranked first", fontsize=8)
         axes.set_ylabel("margin, logits", fontsize=8)
     for axes in panels[len(rows) :]:
