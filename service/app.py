@@ -59,7 +59,13 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         registry = Registry(settings, device)
         control = Control(registry, board)
         following = control.following() if settings.model_control == "explicit" else contextlib.nullcontext()
-        engine = Engine(settings.max_queue_tokens, settings.deadline_ms, settings.max_batch_tokens, figures=figures)
+        engine = Engine(
+            settings.max_queue_tokens,
+            settings.deadline_ms,
+            settings.max_batch_tokens,
+            settings.max_queue_requests,
+            figures,
+        )
         metrics = Exposition(figures, settings.metrics_dir)
         figures.gauge("queue_tokens", "tokens that wait or run", lambda: engine.waiting_tokens)
         figures.gauge("models_loaded", "models, in every worker", lambda: len(registry.names))

@@ -11,6 +11,7 @@ from models.inference.analyst import default_method
 from models.inference.predictor import Predictor
 
 from .engine.engine import Engine
+from .engine.readings import Readings
 from .engine.statistics import ModelStatistics
 from .engine.terms import Terms
 from .errors import InvalidRequest, NotReady
@@ -38,6 +39,7 @@ class State:
     metrics: Exposition
     drawing: asyncio.Lock  # one picture at a time: matplotlib is not thread-safe
     sealer: Sealer
+    readings: Readings = field(default_factory=Readings)
     streams: set[object] = field(default_factory=set)  # WebSockets that are open
     statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
     terms: Terms = _NO_TERMS  # of the request through which a route reached it

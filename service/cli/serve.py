@@ -82,11 +82,17 @@ def _serve_in_workers(settings: Settings) -> int:
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, but for SIGHUP, which here has the workers read the weights folder anew and loses no request."""
+    """uvicorn's, but for SIGHUP, which has the workers read the weights folder anew, and SIGTERM, which loses none."""
 
     def __init__(self, config: Config, sockets: list[socket.socket], board: Board) -> None:
         super().__init__(config, sockets)
         self.settings, self.board = config.settings, board
+
+    def terminate_all(self) -> None:
+        """The port closes with the last process that holds it: this one accepts nothing and lets go of it at once."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
     def handle_hup(self) -> None:
         if self.settings.model_control == "explicit":

@@ -21,6 +21,7 @@ class Admission:
     tokens: int = 0
     requests: int = 0
     is_closed: bool = False
+    being_read: int = 0  # tokens that are expected of the texts that are read just now
     _promised_until: float = 0.0
 
     def enter(self, tokens: int) -> None:
@@ -35,6 +36,20 @@ class Admission:
             raise Overloaded(self.requests, self.max_requests, "requests", self._promise(tokens))
         self.tokens += tokens
         self.requests += 1
+
+    def expect(self, tokens: int) -> None:
+        """Refuse what is not expected to fit, before its texts are read.
+
+        Only where more than half of the queue is taken: what comes then would hardly be lucky, and while there is room
+        no guess refuses anything. What passes here is still counted exactly by `enter`.
+
+        Raises: Overloaded.
+        """
+        taken = self.tokens + self.being_read
+        if 2 * taken > self.max_tokens and taken + tokens > self.max_tokens:
+            raise Overloaded(taken, self.max_tokens, "tokens", self._promise(tokens))
+        if self.requests >= self.max_requests:
+            raise Overloaded(self.requests, self.max_requests, "requests", self._promise(tokens))
 
     def leave_part(self, tokens: int) -> None:
         self.tokens -= tokens

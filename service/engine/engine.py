@@ -10,8 +10,9 @@ thread switch would cost more; every other batch runs on the model thread, and t
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -126,6 +127,26 @@ class Engine:
     def waiting_tokens(self) -> int:
         """Tokens of the requests that wait or run."""
         return self.admission.tokens
+
+    def expect(self, tokens: int) -> None:
+        """Refuse a request of about so many tokens before its texts are read, where the queue is full.
+
+        Raises: Overloaded.
+        """
+        try:
+            self.admission.expect(tokens)
+        except Overloaded:
+            self.figures.refused(_REASONS[Overloaded])
+            raise
+
+    @contextlib.contextmanager
+    def reading(self, tokens: int) -> Iterator[None]:
+        """Within the block texts of about so many tokens are read off the event loop: their room is not others'."""
+        self.admission.being_read += tokens
+        try:
+            yield
+        finally:
+            self.admission.being_read -= tokens
 
     def _drain_s(self, tokens: int) -> float:
         return self._overall.seconds(tokens)

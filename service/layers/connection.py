@@ -5,6 +5,7 @@ uvicorn's own protocol bounds none of them: `Connection` adds that and leaves th
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -15,8 +16,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from ..exchange import BODY_IS_COMPLETE
 from ..settings import Settings
 from ..wire.problems import problem
+from .listening import Loop
 
 _REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+
+LINGER_S = 0.1  # how long after the port has closed a request may still arrive on a connection that is open
 
 
 class Config(uvicorn.Config):
@@ -35,6 +40,9 @@ class Config(uvicorn.Config):
             **options,
         )
         self.settings = settings
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        return Loop
 
 
 class _HeadersTooLarge(Exception):
@@ -129,6 +137,14 @@ class Connection(Readers, HttpToolsProtocol):
             self._refuse_headers()
         else:
             self.refuse(400, "this is not an HTTP/1.1 request: check the request line and the headers")
+
+    def shutdown(self) -> None:
+        """The server stops. On a connection without a request one may be on its way: it has a moment to arrive.
+
+        It is answered with `connection: close`, as all are while the server stops.
+        """
+        close = super().shutdown
+        self.loop.call_later(LINGER_S, self.loop.call_later, 0, close)  # between the two timers the socket is read
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_header_timer()

@@ -14,6 +14,7 @@ _SECURITY = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),  # an answer holds parts of a user's text
 )
+_CLOSE = (b"connection", b"close")
 _SECURED = frozenset(name for name, _ in _SECURITY)
 Observer = Callable[[Scope, Exchange, float], None]  # the scope, what is known of it, and its seconds
 access = logging.getLogger("service.access")
@@ -38,6 +39,8 @@ class Record:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 message["headers"] = _completed(message["headers"], exchange.request_id)
+                if _is_leaving(scope):
+                    message["headers"].append(_CLOSE)
             await send(message)
 
         try:
@@ -46,6 +49,12 @@ class Record:
             seconds = time.perf_counter() - exchange.began
             for observe in self.observers:
                 observe(scope, exchange, seconds)
+
+
+def _is_leaving(scope: Scope) -> bool:
+    """Whether this process ends soon: on a connection that is kept the next request would be lost."""
+    service = getattr(scope["app"].state, "service", None)
+    return service is not None and service.leaving.is_set()
 
 
 def _completed(headers: list[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:

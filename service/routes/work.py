@@ -19,7 +19,10 @@ _CHARACTERS = 2_000  # longer texts are tokenised off the event loop
 
 
 async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[Prepared]:
-    """Raises: BatchTooLarge, EmptyText, TooManyTokens, TooManyCharacters."""
+    """Where the queue is full nothing is read: that would take the time in which others are answered.
+
+    Raises: BatchTooLarge, Overloaded, EmptyText, TooManyTokens, TooManyCharacters.
+    """
     settings = state.settings
     if len(texts) > settings.max_batch_texts:
         raise BatchTooLarge(len(texts), settings.max_batch_texts, "texts", "GATESCOPE_MAX_BATCH_TEXTS")
@@ -32,8 +35,15 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
     def work() -> list[Prepared]:
         return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
 
-    prepared = await asyncio.to_thread(work) if characters > _CHARACTERS else work()
+    expected = state.readings.expected(predictor, characters)
+    state.engine.expect(expected)
+    if characters > _CHARACTERS:
+        with state.engine.reading(expected):
+            prepared = await asyncio.to_thread(work)
+    else:
+        prepared = work()
     tokens = sum(map(len, prepared))
+    state.readings.learn(predictor, characters, tokens)
     if tokens > settings.max_request_tokens:
         raise BatchTooLarge(tokens, settings.max_request_tokens, "tokens", "GATESCOPE_MAX_REQUEST_TOKENS")
     return prepared

@@ -69,6 +69,7 @@ def test_sigterm_loses_no_request_and_ends_with_status_0(process: tuple[subproce
         assert status(base) == 503, "readiness is not off while the port is still open"
         late = httpx.post(f"{base}/v1/models/tiny-zh-lstm/predict", json={"inputs": "还在"}, trust_env=False)
         assert late.status_code == 200, "a request that came before the port closed is lost"
+        assert late.headers["connection"] == "close", "the next request on this connection would be lost"
         assert [a.result() for a in answers] == [200] * 4
     assert server.wait(20) == 0
     with pytest.raises(httpx.ConnectError):

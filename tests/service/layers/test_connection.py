@@ -1,5 +1,6 @@
 """Clients that send too much, too slowly or not at all are let go, and nobody else notices."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from service.layers.listening import Loop
 
 PREDICT = b"/v1/models/tiny-zh-lstm/predict"
 BODY = b'{"inputs": "x"}'
@@ -184,3 +187,39 @@ def test_bytes_after_a_refusal_are_not_read(strict: httpx.Client) -> None:
         connection.sendall(b"NONSENSE\r\n\r\n" + request())
         answer = everything(connection)
     assert answer.count(b"\r\n\r\n") == 1
+
+
+def test_who_has_knocked_before_the_port_closes_is_heard() -> None:
+    """Connections that the kernel has opened and the event loop has not yet seen, with their requests already sent."""
+    heard: list[bytes] = []
+
+    class Listener(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            heard.append(data)
+            self.transport.write(b"heard")
+
+        def shutdown(self) -> None:
+            pass
+
+    async def scenario() -> list[bytes]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Listener, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        early = [socket.create_connection(address, timeout=10) for _ in range(20)]  # the loop has no turn in between
+        for n, connection in enumerate(early):
+            connection.sendall(b"%d" % n)
+        server.close()
+        answers = await asyncio.gather(*(asyncio.to_thread(connection.recv, 10) for connection in early))
+        await server.wait_closed()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=10)
+        for connection in early:
+            connection.close()
+        return list(answers)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(scenario()) == [b"heard"] * 20
+    assert sorted(map(int, heard)) == list(range(20))

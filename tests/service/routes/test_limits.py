@@ -108,6 +108,71 @@ def test_an_answer_at_the_limit_is_sent_and_a_larger_one_is_413_that_says_what_f
         )
 
 
+def test_what_a_full_queue_refuses_is_not_read_before(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading costs as much as a small model's answer: a server that reads what it refuses answers half under overload."""
+    held, run, prepare = threading.Event(), Predictor.run, Predictor.prepare
+    prepared: list[int] = []
+
+    def held_run(predictor: Predictor, texts: Any, plan: Any = None) -> Any:
+        held.wait(20)
+        return run(predictor, texts, plan)
+
+    def noted_prepare(predictor: Predictor, text: str, index: int | None = None) -> Any:
+        prepared.append(len(text))
+        return prepare(predictor, text, index)
+
+    with serve(max_queue_tokens=1000, max_request_tokens=1000) as client:
+        monkeypatch.setattr(Predictor, "run", held_run)
+        monkeypatch.setattr(Predictor, "prepare", noted_prepare)
+
+        async def scenario() -> list[httpx.Response]:
+            async with httpx.AsyncClient(base_url=client.base_url, trust_env=False, timeout=30) as asking:
+                waiting = [
+                    asyncio.create_task(asking.post(INSPECT, json={"inputs": "字" * size, "reduce": ["mean"]}))
+                    for size in (550, 350)
+                ]
+                while len(prepared) < 2:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
+                full = await asking.post(PREDICT, json={"inputs": "字" * 101})
+                fits = asyncio.create_task(asking.post(PREDICT, json={"inputs": "字" * 100}))
+                while 100 not in prepared:
+                    await asyncio.sleep(0.01)
+                held.set()
+                return [full, await fits, *[await each for each in waiting]]
+
+        full, *others = asyncio.run(scenario())
+    refused(full, 429, "at most 1000 may")
+    assert full.json()["retry_after_ms"] >= 1
+    assert [each.status_code for each in others] == [200] * 3
+    assert 101 not in prepared
+
+
+def test_as_many_requests_wait_as_allowed_and_one_more_is_429(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, run = threading.Event(), Predictor.run
+
+    def held_run(predictor: Predictor, texts: Any, plan: Any = None) -> Any:
+        held.wait(20)
+        return run(predictor, texts, plan)
+
+    with serve(max_queue_requests=2) as client:
+        monkeypatch.setattr(Predictor, "run", held_run)
+
+        async def scenario() -> list[httpx.Response]:
+            async with httpx.AsyncClient(base_url=client.base_url, trust_env=False, timeout=30) as asking:
+                ask = {"inputs": "字" * 500, "reduce": ["mean"]}
+                waiting = [asyncio.create_task(asking.post(INSPECT, json=ask)) for _ in range(2)]
+                while "gatescope_queue_tokens 1000.0" not in (await asking.get("/metrics")).text:
+                    await asyncio.sleep(0.01)
+                third = await asking.post(INSPECT, json=ask)
+                held.set()
+                return [third, *[await each for each in waiting]]
+
+        third, *others = asyncio.run(scenario())
+    refused(third, 429, "2 requests are waiting and at most 2 may")
+    assert [each.status_code for each in others] == [200] * 2
+
+
 @pytest.mark.parametrize("value", ["0", "-5", "1.5", "soon", "1001", "9" * 40, ""])
 def test_a_deadline_that_is_not_allowed_is_422_and_says_which_are(serve: Any, value: str) -> None:
     with serve(deadline_ms=1000) as client:
