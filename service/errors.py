@@ -197,4 +197,6 @@ class NotReady(Unavailable):
 class NotFollowed(Unavailable):
     def __init__(self, name: str, reason: str) -> None:
         self.retry_after_s = 1.0
-        super().__init__(f"another worker could not load the model {name[:64]!r} as this one did ({reason}): ask again")
+        super().__init__(
+            f"another worker could not follow this one's change of the model {name[:64]!r} ({reason}): ask again"
+        )

@@ -2,9 +2,11 @@
 
 prometheus_client's own way to share, a memory-mapped value for each series, takes ten times as long at every
 observation. Here a worker counts in its own memory and writes a snapshot now and then; whichever worker is asked adds
-the others' to its own. What a worker has shown it has also written, so that no sum ever falls.
+the others' to its own. What a worker has shown it has also written, so that no sum ever falls, as long as the disk
+is not full.
 """
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from .figures import Figures
 
+log = logging.getLogger(__name__)
 Snapshot = list[dict[str, Any]]  # families: name, documentation, type, samples [[name, labels, value]]
 PUBLISH_S = 1.0
 
@@ -25,6 +28,7 @@ class Exposition:
 
     def __init__(self, figures: Figures, folder: Path | None = None) -> None:
         self.figures, self.folder = figures, folder
+        self._is_unwritable = False
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """(content, content type), in the form of Prometheus's that the client accepts."""
@@ -44,8 +48,17 @@ class Exposition:
             return
         path = self.folder / f"{os.getpid()}.json"
         part = path.with_suffix(".part")
-        part.write_bytes(orjson.dumps(own))
-        part.replace(path)
+        try:
+            part.write_bytes(orjson.dumps(own))
+            part.replace(path)
+        except (
+            OSError
+        ) as error:  # a full disk ends neither the service nor its metrics: the others' are older meanwhile
+            if not self._is_unwritable:
+                log.error("metrics are not shared with the other workers, which are tried again: %s", error.strerror)
+            self._is_unwritable = True
+        else:
+            self._is_unwritable = False
 
     def _others(self) -> Iterable[Snapshot]:
         """Of a worker that has ended what it counted still counts, and its gauges do not."""

@@ -42,13 +42,13 @@ class Control:
         """
         await self._run(lambda: self._registry.load(name))
         if self._board:
-            await self._all_follow(name, self._board.ask(load=name).change)
+            await self._all_follow(name, self._asked(name, load=name))
 
     async def unload(self, name: str) -> None:
         """Raises: UnknownModel, NotFollowed."""
         await self._run(lambda: self._registry.unload(name))
         if self._board:
-            await self._all_follow(name, self._board.ask(unload=name).change)
+            await self._all_follow(name, self._asked(name, unload=name))
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -108,6 +108,14 @@ class Control:
         self._reached = change
         models = self._registry.models
         self._board.report(Report(change, {**models.broken, **models.rejected}))
+
+    def _asked(self, name: str, load: str | None = None, unload: str | None = None) -> int:
+        """The change that the others are asked to follow. Raises: NotFollowed where the disk is full."""
+        assert self._board
+        try:
+            return self._board.ask(load, unload).change
+        except OSError as error:
+            raise NotFollowed(name, f"what they share cannot be written: {error.strerror}") from error
 
     async def _all_follow(self, name: str, change: int) -> None:
         """Wait until every worker that lives has reached this change. Raises: NotFollowed."""

@@ -1,0 +1,89 @@
+"""More requests than the server can answer, and clients that do not wait for the answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.load import load
+from bench.open_load import Arrivals, Outcome, open_load
+from bench.peers.client import Writer, clients
+from bench.peers.table import HOST
+
+from .servers import Measured, Server, are_equal, scores
+
+FACTORS = (0.5, 1.0, 2.0, 4.0, 10.0)
+QUEUE_TOKENS = 16_384
+_BATCH = 32  # texts of usual length in a request: a client on one core can send ten times what the server answers
+
+
+def overload(loaded: Server, weights: Path, seconds: float, factors: Sequence[float] = FACTORS) -> Measured:
+    """Open-loop load at multiples of the capacity, which is that of a closed loop of sixteen clients.
+
+    A latency counts from the moment at which the request was due. The queue's bound is the time in which a full queue
+    drains: its tokens over the tokens a second of the capacity.
+
+    loaded: with `max_queue_tokens=QUEUE_TOKENS`; weights: its folder.
+    """
+    texts = Writer.for_model(weights / loaded.model).usual(300 * _BATCH, seed=1)
+    batches = [texts[n : n + _BATCH] for n in range(0, len(texts), _BATCH)]
+    with clients(1) as pool:
+        requests = loaded.requests(batches)
+        before = loaded.metric("tokens_total")
+        closed = pool.submit(load, HOST, loaded.port, requests, 16, 1.0, seconds).result()
+        tokens = (loaded.metric("tokens_total") - before) / (seconds + 1.0)
+        loads = {}
+        for factor in factors:
+            arrivals = Arrivals(closed.per_second * factor, seconds, seed=int(10 * factor))
+            found = pool.submit(open_load, HOST, loaded.port, requests, arrivals).result()
+            loads[f"{factor:g}"] = _figures(found)
+        alive = loaded.client.get("/health/live").status_code
+    peak = max(each["goodput"] for each in loads.values())
+    return {
+        "model": loaded.model,
+        "capacity": closed.per_second,
+        "queue_tokens": QUEUE_TOKENS,
+        "queue_bound_ms": 1000 * QUEUE_TOKENS / tokens,
+        "loads": loads,
+        "share_of_peak": loads[f"{factors[-1]:g}"]["goodput"] / peak,
+        "alive": alive,
+    }
+
+
+def _figures(found: Outcome) -> Measured:
+    return {
+        "due": found.due,
+        "goodput": found.goodput,
+        "p50_ms": found.percentile(0.5),
+        "p99_ms": found.percentile(0.99),
+        "statuses": {str(status): count for status, count in sorted(found.statuses.items())},
+        "unsent": found.unsent,
+        "unanswered": found.unanswered,
+        "client_late_ms": found.latest_ms,
+    }
+
+
+def departures(left: Server, texts: Sequence[Any], rate: float, seconds: float) -> Measured:
+    """Of the clients 30 % close their connection before the answer; the others must get theirs, and it must be right.
+
+    Capacity before and after is that of a closed loop of eight clients.
+    """
+    with clients(1) as pool:
+        requests = left.requests(texts)
+        expected = [left.scores(each) for each in texts]
+        before = pool.submit(load, HOST, left.port, requests, 8, 0.5, seconds / 2).result()
+        arrivals = Arrivals(rate, seconds, leaving=0.3, leaves_within_s=0.02, seed=3)
+        found = pool.submit(open_load, HOST, left.port, requests, arrivals, 30.0, True).result()
+        after = pool.submit(load, HOST, left.port, requests, 8, 0.5, seconds / 2).result()
+        wrong = sum(not are_equal(scores(body), expected[number]) for number, body in found.answers)
+        return {
+            "model": left.model,
+            "rate": rate,
+            "due": found.due,
+            "left": found.left,
+            "answered": found.statuses[200],
+            "wrong": wrong,
+            "lost": found.due - found.left - found.statuses[200],
+            "waiting_after": left.metric("queue_tokens"),
+            "capacity_before": before.per_second,
+            "capacity_after": after.per_second,
+        }
