@@ -1,7 +1,6 @@
 """Processes that end while they are asked: on SIGTERM, and killed."""
 
 import concurrent.futures
-import contextlib
 import os
 import signal
 import time
@@ -63,9 +62,9 @@ def kills(hit: Server, workers: int, rounds: int) -> Measured:
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         stop: list[bool] = []
         asking = [pool.submit(_ask_until, hit, stop) for _ in range(2)]
-        for _ in range(rounds):
+        for turn in range(rounds):
             os.kill(hit.children()[0], signal.SIGKILL)
-            seconds.append(all_ready(hit, workers))
+            seconds.append(all_ready(hit, workers + turn + 1))
         stop.append(True)
         tallies = [each.result() for each in asking]
     return {
@@ -91,28 +90,14 @@ def _ask_until(hit: Server, stop: list[bool]) -> tuple[int, int, int]:
             failed += status not in (200, 503)
         except OSError:
             unanswered += 1
+        time.sleep(0.01)
     return asked, unanswered, failed
 
 
-def all_ready(hit: Server, workers: int) -> float:
-    """Seconds until so many workers live and thirty connections in a row are ready, whichever worker takes them."""
-    began, in_a_row = time.monotonic(), 0
-    while in_a_row < 30:
+def all_ready(hit: Server, starts: int) -> float:
+    """Seconds until so many starts of workers have ended with all models loaded, as each says in the log."""
+    began = time.monotonic()
+    while hit.log.count("ready: ") < starts:
         assert time.monotonic() - began < 120, "a worker never came back"
-        in_a_row = in_a_row + 1 if len(_living(hit)) == workers and _is_ready(hit) else 0
         time.sleep(0.01)
     return time.monotonic() - began
-
-
-def _living(hit: Server) -> list[int]:
-    with contextlib.suppress(OSError):  # one has ended while it was looked at
-        return [pid for pid in hit.children() if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"]
-    return []
-
-
-def _is_ready(hit: Server) -> bool:
-    try:
-        with Connection(HOST, hit.port, 20.0) as connection:
-            return connection.ask(request(HOST, hit.port, "/health/ready", method="GET"))[0] == 200
-    except OSError:
-        return False

@@ -16,37 +16,47 @@ QUEUE_TOKENS = 16_384
 _BATCH = 32  # texts of usual length in a request: a client on one core can send ten times what the server answers
 
 
-def overload(loaded: Server, weights: Path, seconds: float, factors: Sequence[float] = FACTORS) -> Measured:
+def overload(
+    loaded: Server, weights: Path, rounds: int, seconds: float, factors: Sequence[float] = FACTORS
+) -> Measured:
     """Open-loop load at multiples of the capacity, which is that of a closed loop of sixteen clients.
 
-    A latency counts from the moment at which the request was due. The queue's bound is the time in which a full queue
-    drains: its tokens over the tokens a second of the capacity.
+    Every round has all multiples, each for so many seconds; the figures are those of the round with the median goodput,
+    and the share of the peak is the median of the rounds'. A latency counts from the moment at which its request was
+    due. The queue's bound is the time in which a full queue drains: its tokens over the tokens a second of the capacity.
 
     loaded: with `max_queue_tokens=QUEUE_TOKENS`; weights: its folder.
     """
     texts = Writer.for_model(weights / loaded.model).usual(300 * _BATCH, seed=1)
     batches = [texts[n : n + _BATCH] for n in range(0, len(texts), _BATCH)]
+    found: dict[float, list[Outcome]] = {factor: [] for factor in factors}
     with clients(1) as pool:
         requests = loaded.requests(batches)
         before = loaded.metric("tokens_total")
         closed = pool.submit(load, HOST, loaded.port, requests, 16, 1.0, seconds).result()
         tokens = (loaded.metric("tokens_total") - before) / (seconds + 1.0)
-        loads = {}
-        for factor in factors:
-            arrivals = Arrivals(closed.per_second * factor, seconds, seed=int(10 * factor))
-            found = pool.submit(open_load, HOST, loaded.port, requests, arrivals).result()
-            loads[f"{factor:g}"] = _figures(found)
-        alive = loaded.client.get("/health/live").status_code
-    peak = max(each["goodput"] for each in loads.values())
+        for turn in range(rounds):
+            for factor in factors:
+                arrivals = Arrivals(closed.per_second * factor, seconds, seed=turn)
+                found[factor].append(pool.submit(open_load, HOST, loaded.port, requests, arrivals).result())
+    peaks = [max(found[factor][turn].goodput for factor in factors) for turn in range(rounds)]
+    shares = [each.goodput / peak for each, peak in zip(found[factors[-1]], peaks, strict=True)]
     return {
         "model": loaded.model,
         "capacity": closed.per_second,
+        "rounds": rounds,
         "queue_tokens": QUEUE_TOKENS,
         "queue_bound_ms": 1000 * QUEUE_TOKENS / tokens,
-        "loads": loads,
-        "share_of_peak": loads[f"{factors[-1]:g}"]["goodput"] / peak,
-        "alive": alive,
+        "loads": {f"{factor:g}": _figures(_median(outcomes)) for factor, outcomes in found.items()},
+        "share_of_peak": sorted(shares)[rounds // 2],
+        "unanswered": sum(each.unanswered + each.unsent for outcomes in found.values() for each in outcomes),
+        "statuses": sorted({status for outcomes in found.values() for each in outcomes for status in each.statuses}),
+        "alive": loaded.client.get("/health/live").status_code,
     }
+
+
+def _median(outcomes: Sequence[Outcome]) -> Outcome:
+    return sorted(outcomes, key=lambda each: each.goodput)[len(outcomes) // 2]
 
 
 def _figures(found: Outcome) -> Measured:

@@ -7,12 +7,11 @@ from .servers import TEXTS, Server
 
 
 def test_overload_is_answered_by_200_or_429_alone_and_nobody_waits_for_ever(plain: Server, weights_dir: Path) -> None:
-    found = overload.overload(plain, weights_dir, seconds=1.5, factors=(0.5, 4.0))
+    found = overload.overload(plain, weights_dir, rounds=1, seconds=1.5, factors=(0.5, 4.0))
     assert found["alive"] == 200
-    for load in found["loads"].values():
-        assert set(load["statuses"]) <= {"200", "429"}
-        assert load["statuses"]["200"] > 0
-        assert load["unanswered"] == 0
+    assert found["statuses"] in ([200], [200, 429])
+    assert found["unanswered"] == 0
+    assert all(load["statuses"]["200"] > 0 for load in found["loads"].values())
 
 
 def test_clients_that_leave_hurt_no_companion_and_leave_nothing_behind(plain: Server) -> None:
