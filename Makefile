@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-quick audit format lock clean torch
+.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-quick stress audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,9 @@ bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machin
 
 bench-quick: $(VENV)/.test ## a few cases without peers, under three minutes; fails where a ratio has grown
 	$(BIN)/python -m bench quick
+
+stress: $(VENV)/.test ## overload, kills, full disk, hostile requests: a quarter of an hour alone; writes docs/reliability.md
+	$(BIN)/python -m tests.stress
 
 # What is served, of serve.lock and torch.txt. pip-audit asks the advisories of the Python Package Index over the internet.
 SERVED = $(shell sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements/serve.lock) torch

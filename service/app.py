@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
         state = app.state.service = State(
             settings, registry, control, engine, device, asyncio.Event(), metrics, asyncio.Lock(), sealer(settings)
         )
+        figures.gauge("streams_open", "WebSockets; each holds its model until it ends", lambda: len(state.streams))
         tasks = [asyncio.create_task(_load(state)), asyncio.create_task(_publish(metrics))]
         async with following:
             with delayed_shutdown(state.leaving, settings.drain_ms / 1000):

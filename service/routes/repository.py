@@ -42,7 +42,12 @@ async def load(request: Request, name: str) -> dict[str, Any]:
 
 @router.post(f"{_MODEL}/unload")
 async def unload(request: Request, name: str) -> dict[str, Any]:
-    """Requests that have begun are answered; the memory is let go with the last of them."""
+    """Requests that have begun are answered; the memory is let go with the last of them.
+
+    Streams are such requests: an open WebSocket goes on with its version, however long that is, and nothing waits for
+    it. Ending it would lose what was read, and waiting would let one client hold up an operator for hours.
+    `gatescope_streams_open` says how many there are, and GATESCOPE_STREAM_IDLE_MS ends those that say nothing.
+    """
     state = _controlled(request)
     await _body(request, wire.UnloadRequest, state)
     await _within_deadline(state, state.control.unload, name)

@@ -233,6 +233,31 @@ def test_the_last_request_lets_the_old_versions_memory_go(folder: Path) -> None:
             gc.enable()
 
 
+def test_an_open_stream_goes_on_with_its_version_and_an_unload_does_not_wait_for_it(folder: Path) -> None:
+    from fastapi.testclient import TestClient
+
+    from service.app import create_app
+
+    app = create_app(Settings(weights_dir=folder, device="cpu", model_control="explicit", allowed_hosts="testserver"))
+    with TestClient(app) as client:
+        while client.get("/health/ready").status_code != 200:
+            time.sleep(0.02)
+        held = weakref.ref(app.state.service.registry.get(NAME))
+        with client.websocket_connect(f"/v1/models/{NAME}/stream") as stream:
+            stream.send_json({"text": "好"})
+            assert stream.receive_json()["timestep"] == 1
+            assert client.post(UNLOAD).status_code == 200
+            assert client.post(PREDICT, json={"inputs": "好"}).status_code == 404
+            assert "gatescope_streams_open 1.0" in client.get("/metrics").text
+            stream.send_json({"text": "吃"})
+            assert stream.receive_json()["timestep"] == 2
+            assert held() is not None
+            stream.send_json({"done": True})
+            assert stream.receive_json() == {"done": True, "timestep": 2}
+        until(lambda: "gatescope_streams_open 0.0" in client.get("/metrics").text)
+        until(lambda: held() is None)
+
+
 def test_loads_of_one_name_come_one_after_the_other_and_the_event_loop_goes_on(
     folder: Path, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
