@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,12 +76,14 @@ class Server:
 def server(weights: Path, model: str = MODEL, module: str = "service", **settings: object) -> Iterator[Server]:
     """weights: a folder of models; module: what is run, with the argument `serve`; settings: by field."""
     environment = {f"GATESCOPE_{name.upper()}": str(value) for name, value in settings.items()}
-    contender = ours("stress", weights, **{"GATESCOPE_DEVICE": "cpu"} | environment)
+    name = f"stress-{uuid.uuid4().hex[:8]}"  # of its log, which is kept where the block fails
+    contender = ours(name, weights, **{"GATESCOPE_DEVICE": "cpu"} | environment)
     with (
         running(replace(contender, arguments=("-m", module, "serve"), path=f"/v1/models/{model}/predict")) as process,
         httpx.Client(base_url=f"http://{HOST}:{process.port}", timeout=60, trust_env=False) as client,
     ):
         yield Server(process, client, model)
+    contender.log.unlink(missing_ok=True)
 
 
 def tiny_models(folder: Path) -> Path:
