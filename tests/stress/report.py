@@ -51,7 +51,11 @@ def render(stored: Mapping[str, Part]) -> str:
 
 def _machine(stored: Mapping[str, Part]) -> str:
     machines = {(m["cpu"], m["cores"], m["date"]) for m in (part["machine"] for part in stored.values())}
-    return "; ".join(f"{cpu}, {cores} cores, {date}" for cpu, cores, date in sorted(machines))
+    busy = [part["load_average"] for part in stored.values() if "load_average" in part]
+    listed = "; ".join(f"{cpu}, {cores} cores, {date}" for cpu, cores, date in sorted(machines))
+    return (
+        f"{listed}; load average of the machine before each run: {min(busy):.1f} to {max(busy):.1f}" if busy else listed
+    )
 
 
 def conformance(part: Part) -> Row:
