@@ -34,7 +34,7 @@ def overloaded(own: Path) -> Measured:
 
 def departures(own: Path) -> Measured:
     with server(SHIPPED, ASKED) as started:
-        return overload.departures(started, TEXTS, rate=300, seconds=12)
+        return overload.departures(started, TEXTS, share=0.5, seconds=10)
 
 
 def swaps(own: Path) -> Measured:

@@ -72,15 +72,17 @@ def _figures(found: Outcome) -> Measured:
     }
 
 
-def departures(left: Server, texts: Sequence[Any], rate: float, seconds: float) -> Measured:
+def departures(left: Server, texts: Sequence[Any], share: float, seconds: float) -> Measured:
     """Of the clients 30 % close their connection before the answer; the others must get theirs, and it must be right.
 
-    Capacity before and after is that of a closed loop of eight clients.
+    Capacity before and after is that of a closed loop of eight clients; the load is this share of it. lost: neither
+    answered nor refused with 429.
     """
     with clients(1) as pool:
         requests = left.requests(texts)
         expected = [left.scores(each) for each in texts]
         before = pool.submit(load, HOST, left.port, requests, 8, 0.5, seconds / 2).result()
+        rate = share * before.per_second
         arrivals = Arrivals(rate, seconds, leaving=0.3, leaves_within_s=0.02, seed=3)
         found = pool.submit(open_load, HOST, left.port, requests, arrivals, 30.0, True).result()
         after = pool.submit(load, HOST, left.port, requests, 8, 0.5, seconds / 2).result()
@@ -92,7 +94,8 @@ def departures(left: Server, texts: Sequence[Any], rate: float, seconds: float) 
             "left": found.left,
             "answered": found.statuses[200],
             "wrong": wrong,
-            "lost": found.due - found.left - found.statuses[200],
+            "refused": found.statuses[429],
+            "lost": found.due - found.left - found.unsent - found.statuses[200] - found.statuses[429],
             "waiting_after": left.metric("queue_tokens"),
             "capacity_before": before.per_second,
             "capacity_after": after.per_second,

@@ -98,7 +98,7 @@ def departures(part: Part) -> Row:
         f"waiting at the end: {part['waiting_after']:.0f}; capacity afterwards {again:.0%}"
     )
     holds = not part["lost"] and not part["wrong"] and not part["waiting_after"] and again >= RECOVERED
-    done = f"of {part['due']} clients 30 % leave before the answer"
+    done = f"30 % of {part['due']} clients leave soon, some before they are answered"
     return Row(done, found, f"companions answered, capacity at least {RECOVERED:.0%} of before", holds)
 
 
