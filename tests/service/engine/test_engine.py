@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.engine.engine import Engine
+from service.engine.engine import WATCH_S, Engine
 from service.engine.terms import Terms
 from service.errors import BatchTooLarge, ClientLeft, DeadlineExceeded, NotReady, Overloaded
 
@@ -196,7 +196,7 @@ def test_the_work_of_a_client_that_left_is_dropped_where_that_is_known(knows: bo
             return knows
 
         left = asyncio.create_task(engine.submit(1, lambda: computed.append("left"), Terms.from_now(5000, departure)))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(3 * WATCH_S)
         gate.set()
         await first
         if knows:
