@@ -51,7 +51,7 @@ async def _answer(request: Request, state: State, predictor: Predictor) -> Respo
     _check(parameters, predictor)
     texts = await work.prepare(state, predictor, asked.texts)
     costs = [len(text) for text in texts]
-    done = await work.predicted(state, predictor, texts, costs, None)
+    done = await work.predicted(request, predictor, texts, costs, None)
     if predictor.is_tagger:
         found: list[Any] = [_entities(p, parameters) for p in done.value]
         content = found if isinstance(asked.inputs, list) else found[0]

@@ -98,7 +98,7 @@ async def _answer(
     values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
     rendering.check_size(values, style, state.settings.max_answer_bytes)
     costs = [predictor.cost(len(text), shown) for text in prepared]
-    done = await work.predicted(state, predictor, prepared, costs, shown)
+    done = await work.predicted(request, predictor, prepared, costs, shown)
     usage = {
         "tokens": sum(map(len, prepared)),
         "queue_ms": round(done.queue_ms, 3),

@@ -12,7 +12,7 @@ from models.inference.predictor import Predictor
 from ..engine.statistics import ModelStatistics, Tally
 from ..engine.terms import Terms
 from ..errors import InvalidRequest, UnknownModel
-from ..state import State, state_of
+from ..state import State, state_of, terms_of
 from ..version import VERSION
 from ..wire import open_inference as wire
 from ..wire import rendering
@@ -112,9 +112,9 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
     shown = plan(Inspection(tuple(tensors)), predictor.shape) if tensors else None
     texts = await work.prepare(state, predictor, wire.texts_of(asked, raw))
     values = _values(asked, tensors, predictor, texts, shown, state.settings.max_answer_bytes)
-    state = state.within(_terms(asked, state), state.exchange)
+    terms = _terms(asked, request, state.settings.deadline_ms)
     costs = [predictor.cost(len(text), shown) for text in texts]
-    done = await work.predicted(state, predictor, texts, costs, shown)
+    done = await work.predicted(request, predictor, texts, costs, shown, terms)
 
     def write() -> tuple[bytes, int | None]:
         outputs = [_output(name, done.value) for name in names]
@@ -181,16 +181,16 @@ def _values(
     return values
 
 
-def _terms(asked: wire.InferRequest, state: State) -> Terms:
-    """Raises: InvalidRequest for a timeout that is longer than the server's own deadline."""
-    longest, microseconds = state.settings.deadline_ms, asked.parameters.timeout
+def _terms(asked: wire.InferRequest, request: Request, longest_ms: int) -> Terms:
+    """Raises: InvalidRequest for a timeout that is longer than the server's own deadline, longest_ms."""
+    terms, microseconds = terms_of(request, longest_ms), asked.parameters.timeout
     if microseconds is None:
-        return state.terms
-    if microseconds > longest * 1000:
+        return terms
+    if microseconds > longest_ms * 1000:
         raise InvalidRequest(
-            f"timeout is {microseconds} microseconds: at most {longest * 1000} (GATESCOPE_DEADLINE_MS)"
+            f"timeout is {microseconds} microseconds: at most {longest_ms * 1000} (GATESCOPE_DEADLINE_MS)"
         )
-    return Terms(-(-microseconds // 1000), state.terms.arrived, state.terms.departure)
+    return Terms(-(-microseconds // 1000), terms.arrived, terms.departure)
 
 
 def _output(name: str, predictions: list[Prediction]) -> wire.OutputTensor:

@@ -8,8 +8,7 @@ import base64
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import orjson
@@ -30,8 +29,7 @@ Form = Literal["json", "base64", "binary"]
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """The format of an answer. top_k None: every label."""
 
     media_type: str = JSON
