@@ -26,7 +26,7 @@ class Prepared:
     ids: TextIds = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens.forms)
 
     @property
     def known_fraction(self) -> float:

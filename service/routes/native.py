@@ -95,8 +95,10 @@ async def _answer(
     else:
         bodies.accepted(request, MEDIA_TYPES[:1])
     prepared = await work.prepare(state, predictor, texts)
-    values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
-    rendering.check_size(values, style, state.settings.max_answer_bytes)
+    values = 0
+    if shown:
+        values = sum(predictor.values(len(text), shown) for text in prepared)
+        rendering.check_size(values, style, state.settings.max_answer_bytes)
     costs = [predictor.cost(len(text), shown) for text in prepared]
     done = await work.predicted(request, predictor, prepared, costs, shown)
     usage = {

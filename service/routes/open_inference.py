@@ -12,6 +12,7 @@ from models.inference.predictor import Predictor
 from ..engine.statistics import ModelStatistics, Tally
 from ..engine.terms import Terms
 from ..errors import InvalidRequest, UnknownModel
+from ..exchange import exchange_of
 from ..state import State, state_of, terms_of
 from ..version import VERSION
 from ..wire import open_inference as wire
@@ -102,7 +103,8 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
     """The body is read whatever its Content-Type: Triton's client sends none."""
     state = state_of(request)
     predictor = _predictor(state, name, version)
-    content = bodies.inflated(request, await bodies.read_bytes(request, state.settings), state.settings.max_body_bytes)
+    body = await bodies.read_bytes(request, state.settings)
+    content = bodies.inflated(exchange_of(request.scope).headers, body, state.settings.max_body_bytes)
     json, raw = wire.split(content, request.headers.get(wire.HEADER_LENGTH))
     asked = bodies.validate(bodies.decode(json, state.settings.max_json_depth), wire.InferRequest)
     if asked.model_name not in (None, name) or asked.model_version not in (None, version):

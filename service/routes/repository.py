@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from ..errors import ControlOff, DeadlineExceeded, NotReady
+from ..exchange import exchange_of
 from ..state import State, state_of, terms_of
 from ..wire import open_inference as wire
 from . import bodies
@@ -80,7 +81,8 @@ async def _within_deadline(request: Request, change: Callable[[str], Awaitable[N
 async def _body(request: Request, schema: type[Schema], state: State) -> Schema:
     """The body, whatever its Content-Type; an empty one stands for {}."""
     limit = state.settings.max_body_bytes
-    content = bodies.inflated(request, await bodies.read_bytes(request, state.settings), limit)
+    body = await bodies.read_bytes(request, state.settings)
+    content = bodies.inflated(exchange_of(request.scope).headers, body, limit)
     return bodies.validate(bodies.decode(content or b"{}", state.settings.max_json_depth), schema)
 
 

@@ -29,6 +29,9 @@ Form = Literal["json", "base64", "binary"]
 Array = NDArray[np.float32]
 
 
+_WORK: dict[Form, float] = {"json": 1.0, "base64": 0.1, "binary": 0.02}
+
+
 class Style(NamedTuple):
     """The format of an answer. top_k None: every label."""
 
@@ -45,7 +48,7 @@ class Style(NamedTuple):
     @property
     def work_per_value(self) -> float:
         """The cost of writing one number, relative to JSON."""
-        return {"json": 1.0, "base64": 0.1, "binary": 0.02}[self.form]
+        return _WORK[self.form]
 
     @property
     def bytes_per_value(self) -> float:
