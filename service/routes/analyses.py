@@ -23,6 +23,7 @@ from ..state import State, state_of
 from ..wire import rendering
 from ..wire import rendering_analyses as written
 from ..wire import schemas_analyses as wire
+from ..wire.answers import Answer
 from ..wire.rendering import JSON, MEDIA_TYPES, Style
 from ..wire.schemas import Timesteps as TimestepsIn
 from . import bodies, work
@@ -62,7 +63,7 @@ async def memory(request: Request, name: str) -> Response:
 
     done = await work.on_model_thread(request, _BACKWARD * sum(map(len, texts)), compute)
     write = partial(written.memory, predictor, texts, done.value, measures, style)
-    return Response(await work.written(sum(values), write), media_type=style.media_type)
+    return Answer(await work.written(sum(values), write), style.media_type)
 
 
 @router.post(
@@ -299,4 +300,4 @@ def _index(what: str, text: str) -> int:
 
 
 def _json(value: Any) -> Response:
-    return Response(rendering.dumps(value), media_type=JSON)
+    return Answer(rendering.dumps(value), JSON)

@@ -12,6 +12,7 @@ from models.inference.predictor import Predictor
 
 from ..errors import InvalidRequest
 from ..state import State, state_of
+from ..wire.answers import Answer
 from ..wire.rendering import JSON, dumps
 from ..wire.schemas import HuggingFaceAnswer, HuggingFaceParameters, HuggingFaceRequest
 from . import bodies, work
@@ -57,7 +58,7 @@ async def _answer(request: Request, state: State, predictor: Predictor) -> Respo
         content = found if isinstance(asked.inputs, list) else found[0]
     else:
         content = [_labels(p, parameters, predictor) for p in done.value]  # nested, for one text too
-    return Response(await work.written(10 * sum(costs), lambda: dumps(content)), media_type=JSON)
+    return Answer(await work.written(10 * sum(costs), lambda: dumps(content)), JSON)
 
 
 def _check(parameters: HuggingFaceParameters, predictor: Predictor) -> None:

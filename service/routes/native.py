@@ -13,6 +13,7 @@ from models.inference.predictor import Predictor
 from ..errors import InvalidRequest
 from ..state import State, state_of
 from ..wire import rendering, schemas
+from ..wire.answers import Answer
 from ..wire.rendering import MEDIA_TYPES, Style
 from . import bodies, work
 from .documented import body, json_answer, problems
@@ -107,9 +108,8 @@ async def _answer(
         "compute_ms": round(done.compute_ms, 3),
     }
     write = _writer(predictor, done.value, usage, style, texts)
-    return Response(
-        await work.written(int(values * style.work_per_value) + 10 * sum(costs), write), media_type=style.media_type
-    )
+    size = int(values * style.work_per_value) + 10 * sum(costs)
+    return Answer(await work.written(size, write), style.media_type)
 
 
 def _writer(

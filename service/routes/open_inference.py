@@ -17,6 +17,7 @@ from ..state import State, state_of, terms_of
 from ..version import VERSION
 from ..wire import open_inference as wire
 from ..wire import rendering
+from ..wire.answers import Answer
 from ..wire.rendering import JSON, Style, dumps
 from . import bodies, work
 
@@ -124,7 +125,7 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
 
     answer, header_length = await work.written(values + 10 * sum(costs), write)
     if header_length is None:
-        return Response(answer, media_type=JSON)
+        return Answer(answer, JSON)
     return Response(answer, 200, {wire.HEADER_LENGTH: str(header_length)}, "application/octet-stream")
 
 

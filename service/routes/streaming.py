@@ -8,6 +8,7 @@ from models.inference.streaming import Streamer
 
 from ..errors import StateRejected
 from ..state import State, state_of, terms_of
+from ..wire.answers import Answer
 from ..wire.rendering import JSON, dumps
 from ..wire.rendering_streams import stream_result
 from ..wire.schemas_streaming import StepAnswer, StepRequest
@@ -56,7 +57,7 @@ async def step(request: Request, name: str) -> Response:
         results = [stream_result(predictor, done, answer, wanted.style) for answer in done.answers]
         return dumps({"results": results, "state": sealed, "timestep": done.timestep})
 
-    return Response(await work.written(turns.values(streamer, turn), write), media_type=JSON)
+    return Answer(await work.written(turns.values(streamer, turn), write), JSON)
 
 
 def _before(state: State, streamer: Streamer, token: str | None) -> StreamState:
