@@ -114,7 +114,7 @@ def killed_servers(options: argparse.Namespace) -> None:
 
 def client(options: argparse.Namespace) -> None:
     """The client's size in an empty environment, and the time of its import: a minute, from a package index."""
-    results.merge("client", client_size.run(Path("client"), options.rounds))
+    results.merge("client", client_size.run(Path("client").resolve(), options.rounds))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -14,7 +14,8 @@ FORGERIES, REPLICAS, CLIENT = ("forgeries",), ("replicas",), ("client",)
 
 def streaming(part: Results, put: Put) -> Fields:
     return {
-        "streaming_machine": f"{machine(part)} The kernel is `{part['kernel']}`; one thread, {part['rounds']} rounds.",
+        "streaming_machine": f"{machine(part)} The kernel is `{part['kernel']}`; one thread, process CPU time, "
+        f"{part['rounds']} rounds.",
         "streaming_table": costs(part["models"]),
         "step_table": steps(part["models"]),
         "states_table": states(part["states"]),
