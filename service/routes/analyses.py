@@ -23,10 +23,10 @@ from ..state import State, state_of
 from ..wire import rendering
 from ..wire import rendering_analyses as written
 from ..wire import schemas_analyses as wire
-from ..wire.answers import Answer
 from ..wire.rendering import JSON, MEDIA_TYPES, Style
 from ..wire.schemas import Timesteps as TimestepsIn
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer
 
 router = APIRouter(prefix="/v1", tags=["analyses"])

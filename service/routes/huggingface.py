@@ -12,10 +12,10 @@ from models.inference.predictor import Predictor
 
 from ..errors import InvalidRequest
 from ..state import State, state_of
-from ..wire.answers import Answer
 from ..wire.rendering import JSON, dumps
 from ..wire.schemas import HuggingFaceAnswer, HuggingFaceParameters, HuggingFaceRequest
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer
 
 router = APIRouter(tags=["hugging face"])

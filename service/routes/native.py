@@ -13,9 +13,9 @@ from models.inference.predictor import Predictor
 from ..errors import InvalidRequest
 from ..state import State, state_of
 from ..wire import rendering, schemas
-from ..wire.answers import Answer
 from ..wire.rendering import MEDIA_TYPES, Style
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer, problems
 
 router = APIRouter(prefix="/v1", tags=["models"])

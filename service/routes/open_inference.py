@@ -17,9 +17,9 @@ from ..state import State, state_of, terms_of
 from ..version import VERSION
 from ..wire import open_inference as wire
 from ..wire import rendering
-from ..wire.answers import Answer
 from ..wire.rendering import JSON, Style, dumps
 from . import bodies, work
+from .answers import Answer
 
 router = APIRouter(prefix="/v2", include_in_schema=False)  # the protocol publishes its own OpenAPI
 _VERSION = "1"

@@ -8,11 +8,11 @@ from models.inference.streaming import Streamer
 
 from ..errors import StateRejected
 from ..state import State, state_of, terms_of
-from ..wire.answers import Answer
 from ..wire.rendering import JSON, dumps
 from ..wire.rendering_streams import stream_result
 from ..wire.schemas_streaming import StepAnswer, StepRequest
 from . import bodies, turns, work
+from .answers import Answer
 from .chunks import decode_chunk, whole_text
 from .documented import body, json_answer
 from .sockets import serve_stream
