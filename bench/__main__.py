@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import forgeries, growth, replicas, report, results, serving, streaming, summary
+from . import client_size, forgeries, growth, replicas, report, results, serving, streaming, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
 from .targets import place, regressed, verdicts
@@ -99,18 +99,22 @@ def quick(options: argparse.Namespace) -> None:
 
 def streams(options: argparse.Namespace) -> None:
     """What a token of a stream costs: late, early, against prefixes, alone and 64 together: 3 minutes."""
-    for line in streaming.run(options.weights, options.rounds):
-        print(line, flush=True)
+    results.merge("streaming", streaming.run(options.weights, options.rounds, say))
 
 
 def forged_tokens(options: argparse.Namespace) -> None:
     """A million forged or altered state tokens: how many are accepted: 2 minutes."""
-    print(forgeries.run(1_000_000))
+    results.merge("forgeries", forgeries.run(1_000_000))
 
 
 def killed_servers(options: argparse.Namespace) -> None:
     """A hundred thousand steps over two servers that are killed at random: what is lost: 10 minutes."""
-    print(replicas.run(options.weights, "zh-sentiment-lstm", steps=100_000, every_s=5.0))
+    results.merge("replicas", replicas.run(options.weights, "zh-sentiment-lstm", steps=100_000, every_s=5.0))
+
+
+def client(options: argparse.Namespace) -> None:
+    """The client's size in an empty environment, and the time of its import: a minute, from a package index."""
+    results.merge("client", client_size.run(Path("client").resolve(), options.rounds))
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -120,6 +124,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "streaming": streams,
     "forgeries": forged_tokens,
     "replicas": killed_servers,
+    "client": client,
     "card": card,
     "report": page,
     "all": everything,

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from service.errors import StateRejected
 from service.sealing import Sealer, random_key
 
+from .results import Results
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -66,8 +68,8 @@ def _made_up(token: str, other: str, draw: random.Random, stranger: Sealer) -> s
 _KINDS = (_flipped, _respelled, _spliced, _resized, _reheaded, _sealed_elsewhere, _made_up)
 
 
-def run(count: int, seed: int = 0) -> str:
-    """Try them; the sentence says how many were accepted."""
+def run(count: int, seed: int = 0) -> Results:
+    """Try them, and count those that are accepted."""
     sealer, weights, size = Sealer((random_key(),), 3600), "5a" * 32, 2660
     tokens = [sealer.seal(bytes(size), weights) for _ in range(64)]
     accepted, began = 0, time.perf_counter()
@@ -78,4 +80,4 @@ def run(count: int, seed: int = 0) -> str:
         except StateRejected:
             pass
     assert all(sealer.open(token, size, weights) == bytes(size) for token in tokens)
-    return f"{count} forged or altered tokens: {accepted} accepted ({time.perf_counter() - began:.0f} s)"
+    return {"tried": count, "accepted": accepted, "seconds": time.perf_counter() - began}

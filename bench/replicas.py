@@ -28,6 +28,8 @@ from models.runtime.cpu.tables import tabulate
 from service.sealing import random_key
 from service.settings import Settings
 
+from .results import Results
+
 _PIECES = ("好", "不", "酒店", "的 ", "房间", "\n", "e", "\u0301", "😀", "！！", "a b", "，")
 
 
@@ -92,8 +94,8 @@ class Killer(threading.Thread):
                 time.sleep(0.1)
 
 
-def run(weights: Path, model: str, steps: int, every_s: float, seed: int = 0) -> str:
-    """Feed `steps` chunks; the sentence says how many answers were lost or differ.
+def run(weights: Path, model: str, steps: int, every_s: float, seed: int = 0) -> Results:
+    """Feed `steps` chunks, and count the answers that are lost or differ.
 
     every_s: seconds between kills, on average.
     """
@@ -106,10 +108,7 @@ def run(weights: Path, model: str, steps: int, every_s: float, seed: int = 0) ->
         killer.ended.set()
         killer.join()
     different = sum(got != want for got, want in zip(answers, expected(weights / model, pieces), strict=True))
-    return (
-        f"{steps} steps over two servers, {killer.kills} kills, {repeated} steps sent again: "
-        f"{lost} lost, {different} answers other than on one machine"
-    )
+    return {"steps": steps, "kills": killer.kills, "repeated": repeated, "lost": lost, "different": different}
 
 
 def _fed(replicas: list[Replica], model: str, pieces: list[str], draw: random.Random) -> tuple[list[Any], int, int]:

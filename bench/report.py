@@ -19,6 +19,8 @@ from .report_card import NAMES as CARD
 from .report_card import card
 from .report_servers import NAMES as SERVERS
 from .report_servers import servers
+from .report_streaming import CLIENT, FORGERIES, REPLICAS, client, forgeries, replicas, streaming
+from .report_streaming import NAMES as STREAMING
 from .results import Results
 from .targets import place, verdicts
 from .wording import Fields, Put, machine, number, spread
@@ -61,6 +63,10 @@ def fields(results: Results, put: Put) -> Fields:
         (servers, "servers", SERVERS),
         (growth, "growth", GROWTH),
         (card, "card", CARD),
+        (streaming, "streaming", STREAMING),
+        (forgeries, "forgeries", FORGERIES),
+        (replicas, "replicas", REPLICAS),
+        (client, "client", CLIENT),
     )
     for section, suite, names in sections:
         if suite in results:

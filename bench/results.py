@@ -11,7 +11,7 @@ from typing import Any
 
 from .ratios import significant
 
-SUITES = ("kernels", "servers", "growth", "card")
+SUITES = ("kernels", "servers", "growth", "card", "streaming", "forgeries", "replicas", "client")
 STORED = Path("docs/performance/results.json")
 Results = dict[str, Any]
 

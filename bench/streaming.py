@@ -1,4 +1,4 @@
-"""What a token of a stream costs, as ratios within one run: nothing is written.
+"""What a token of a stream costs, as ratios within one run: `python -m bench streaming`.
 
 Late beside early: one step at t = 10,000 over one at t = 10. Prefixes: `predict` of each prefix of a text over reading
 it token by token, in tokens that the recurrence runs and in time. Together: tokens a second of 64 streams, each with a
@@ -6,9 +6,10 @@ new token a step and one step for all, over those of one stream.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,9 +21,10 @@ from models.runtime.cpu.fused import FusedRunner
 from models.runtime.cpu.tables import tabulate
 from service.sealing import Sealer, random_key
 
+from .kernels import Say
 from .ratios import Spread
+from .results import Results, versions
 from .texts import texts
-from .wording import spread
 
 MODELS = ("zh-sentiment-lstm", "en-sentiment-lstm", "zh-ner-lstm")
 EARLY, LATE, LENGTH, TOGETHER = 10, 10_000, 2_000, 64
@@ -57,27 +59,60 @@ class Subject:
         return state
 
 
-def run(weights: Path, rounds: int) -> Iterator[str]:
-    """A line for each ratio, median and range over the rounds."""
+def run(weights: Path, rounds: int, say: Say) -> Results:
+    """The suite's part of the results."""
     torch.set_num_threads(1)
+    models, kernel = [], ""
     for name in MODELS:
+        say(f"streaming: {name}")
         subject = Subject(weights / name)
-        yield f"{name}: a step at t = {LATE} / at t = {EARLY}: {spread(late_over_early(subject, rounds).stored())}"
-        tokens, seconds = prefixes_over_stream(subject, rounds)
-        yield f"{name}: {LENGTH} prefixes / one stream: {tokens:.0f} in tokens run, {spread(seconds.stored())} in time"
-        together = spread(together_over_alone(subject, rounds).stored())
-        yield f"{name}: tokens a second, {TOGETHER} streams / one: {together}"
+        kernel = subject.predictor.runner.kernel
+        prefix_tokens, prefix_seconds = prefixes_over_stream(subject, rounds)
+        models.append(
+            {
+                "model": name,
+                "late_over_early": late_over_early(subject, rounds).stored(),
+                "prefix_tokens": prefix_tokens,
+                "prefix_seconds": prefix_seconds.stored(),
+                "together_over_alone": together_over_alone(subject, rounds).stored(),
+                **step_parts(subject),
+            }
+        )
+    packages = versions("torch", "cryptography")
+    return {"rounds": rounds, "kernel": kernel, "models": models, "states": states(weights), "versions": packages}
 
-    yield sealing()
+
+def step_parts(subject: Subject) -> dict[str, float]:
+    """Microseconds of a stream's step of one token at a time: cutting its chunk into tokens, and the recurrence, the
+    head and the answer; and of one more token of a text that is read whole.
+    """
+    state, piece = subject.read(subject.streamer.begin(), EARLY), subject.pieces[EARLY]
+    turn = subject.streamer.prepare(state, piece)
+    prepared = min(_timed(partial(subject.streamer.prepare, state, piece)) for _ in range(1000))
+    run_s = min(_timed(partial(subject.streamer.run, [turn])) for _ in range(1000))
+    short, long = ("".join(subject.pieces[:count]) for count in (LENGTH // 2, LENGTH))
+    short_s, long_s = (
+        min(_timed(partial(subject.predictor.predict, [text])) for _ in range(20)) for text in (short, long)
+    )
+    more = (long_s - short_s) / (LENGTH - LENGTH // 2)
+    return {"prepare_us": 1e6 * prepared, "run_us": 1e6 * run_s, "token_of_a_text_us": 1e6 * more}
 
 
-def sealing(units: int = 256) -> str:
-    """Seconds of sealing and opening the state of one LSTM layer, the fastest of many."""
-    sealer, weights, size = Sealer((random_key(),), 3600), "5a" * 32, _REST + 8 * units
-    token = sealer.seal(bytes(size), weights)
-    sealed = min(_timed(partial(sealer.seal, bytes(size), weights)) for _ in range(5000))
-    opened = min(_timed(partial(sealer.open, token, size, weights)) for _ in range(5000))
-    return f"a state of {units} units: sealed in {sealed * 1e6:.0f} us, opened in {opened * 1e6:.0f} us"
+def states(weights: Path) -> list[dict[str, Any]]:
+    """Of each kind of state its size, and the time of sealing and opening it, the fastest of many."""
+    sizes = [("h and c of 256 units", _REST + 8 * 256)]
+    for name in MODELS:
+        sizes.append((name, Subject(weights / name).streamer.layout.size))
+    return [{"state": name, "bytes": size, **sealing(size)} for name, size in sizes]
+
+
+def sealing(size: int) -> dict[str, float]:
+    """characters of the token; microseconds of sealing and opening a state of so many bytes."""
+    sealer, digest = Sealer((random_key(),), 3600), "5a" * 32
+    token = sealer.seal(bytes(size), digest)
+    sealed = min(_timed(partial(sealer.seal, bytes(size), digest)) for _ in range(5000))
+    opened = min(_timed(partial(sealer.open, token, size, digest)) for _ in range(5000))
+    return {"characters": len(token), "seal_us": 1e6 * sealed, "open_us": 1e6 * opened}
 
 
 def late_over_early(subject: Subject, rounds: int) -> Spread:
@@ -101,11 +136,11 @@ def prefixes_over_stream(subject: Subject, rounds: int) -> tuple[float, Spread]:
     read = LENGTH * (LENGTH + 1) / 2
     ratios, run_tokens = [], 0
     for _ in range(rounds):
-        began, run_tokens, state = time.perf_counter(), 0, subject.streamer.begin()
+        began, run_tokens, state = time.process_time(), 0, subject.streamer.begin()
         for piece in subject.pieces:
             state, tokens = subject.step(state, piece)
             run_tokens += tokens
-        stream_s = time.perf_counter() - began
+        stream_s = time.process_time() - began
         sampled = prefixes[_SAMPLED // 2 :: _SAMPLED]
         prefix_s = sum(_timed(partial(subject.predictor.predict, [prefix])) for prefix in sampled)
         ratios.append(prefix_s * _SAMPLED / stream_s)
@@ -115,13 +150,13 @@ def prefixes_over_stream(subject: Subject, rounds: int) -> tuple[float, Spread]:
 def together_over_alone(subject: Subject, rounds: int) -> Spread:
     def tokens_per_s(streams: int, steps: int) -> float:
         states = [subject.streamer.begin() for _ in range(streams)]
-        began = time.perf_counter()
+        began = time.process_time()
         for n in range(steps):
             turns = [
                 subject.streamer.prepare(state, subject.pieces[(n + 31 * k) % LENGTH]) for k, state in enumerate(states)
             ]
             states = [step.state for step in subject.streamer.run(turns)]
-        return streams * steps / (time.perf_counter() - began)
+        return streams * steps / (time.process_time() - began)
 
     tokens_per_s(TOGETHER, 5)
     ratios = []
@@ -132,6 +167,6 @@ def together_over_alone(subject: Subject, rounds: int) -> Spread:
 
 
 def _timed(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     call()
-    return time.perf_counter() - began
+    return time.process_time() - began

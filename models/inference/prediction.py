@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Prepared:
     ids: TextIds = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens.forms)
 
     @property
     def known_fraction(self) -> float:
@@ -82,8 +83,7 @@ class Inside:
     marginals: Array | None = None
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The prediction for one text. scores of every label, best first (classifiers); entities in text order (taggers).
 
     logits: before temperature, float32 [label] in the order of the model's labels, or [time, tag].

@@ -1,7 +1,7 @@
 """The whole library in one method: texts in; labels or entities out and, on request, states and gates."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ class Predictor:
             for row, (i, prediction) in enumerate(zip(indices, self.answers(batch, run), strict=True)):
                 if inspection_plan and record:
                     inside = self._inside(batch[row], row, run, record, inspection_plan)
-                    prediction = replace(prediction, inside=inside)
+                    prediction = prediction._replace(inside=inside)
                 predictions[i] = prediction
         return [predictions[i] for i in range(len(texts))]
 

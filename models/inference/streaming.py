@@ -7,7 +7,7 @@ one batch. On the fused kernel every state, logit and emission is bit for bit th
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..text.features import batch_ids, text_ids
 from ..text.tokenizers import KIND_FORMS, READINGS
 from ..text.vocabulary import UNKNOWN
 from .decoding import Scores
-from .filtering import Excerpt, StreamEntity, TagFilter, TaggedTokens, TagWindow
+from .filtering import Column, Columns, Excerpt, Reading, StreamEntity, TagFilter, TaggedTokens
 from .inspection import Inspection, Plan, plan
 from .prediction import Array
 from .predictor import Predictor, Record
@@ -111,15 +111,12 @@ class Streamer:
         rows = [self._read(turn, n, batch) for n, turn in enumerate(turns)]
         outputs = self._head(np.concatenate(rows))
         scores = [] if self.filter else self.predictor.decoder.ranked(outputs)
-        steps, first = [], 0
-        for n, (turn, state, read) in enumerate(zip(turns, states, rows, strict=True)):
-            part = slice(first, first + len(read))
-            first = part.stop
-            if self.filter:
-                steps.append(self._tagged(turn, state, outputs[part], n, batch))
-            else:
-                steps.append(self._classified(turn, state, outputs[part], scores[part], n, batch))
-        return steps
+        ends = np.cumsum([len(read) for read in rows])
+        parts = [slice(end - len(read), end) for read, end in zip(rows, ends, strict=True)]
+        streams = list(enumerate(zip(turns, states, parts, strict=True)))
+        if self.filter:
+            return self._tagged_together([self._tagged(t, s, outputs[part], n, batch) for n, (t, s, part) in streams])
+        return [self._classified(t, s, outputs[part], scores[part], n, batch) for n, (t, s, part) in streams]
 
     def _run(self, turns: list[Turn]) -> _Batch:
         """The recurrences over the chunks, each from its stream's state."""
@@ -218,8 +215,13 @@ class Streamer:
         position = turn.state.position
         return Step(after, turn, answers, Excerpt(turn.chunk.text, position.offset, position.utf16))
 
-    def _tagged(self, turn: Turn, after: StreamState, emissions: Array, row: int, batch: _Batch | None) -> Step:
-        """A tagger's window moves with each settled token."""
+    def _tagged(
+        self, turn: Turn, after: StreamState, emissions: Array, row: int, batch: _Batch | None
+    ) -> Generator[Reading, Columns, Step]:
+        """Yields what it has to read, is sent its columns, and returns the step: see `_tagged_together`.
+
+        A tagger's window moves with each settled token.
+        """
         before = turn.state.window
         assert before is not None
         assert self.filter is not None
@@ -229,42 +231,67 @@ class Streamer:
         shown = self._shown(turn, row, batch)
         scored = shown is not None and shown.plan.inspection.token_scores
 
-        def answer(n: int, entities: list[StreamEntity], window: TagWindow, read: int) -> Answer:
-            """After n tokens, of which `read` stand before or in the window."""
-            assert self.filter is not None
+        def answer(n: int, entities: list[StreamEntity], marginals: Column | None) -> Answer:
+            """After n tokens."""
             first = turn.first_shown(n)
             inside = None
             if shown and n:
                 own = emissions[first:n] if scored else None
-                marginals = self.filter.marginals(window, tokens[read:n])[first - n :] if scored else None
-                inside = shown.inside(first, n, own, None if marginals is None else marginals.astype(np.float32))
+                last = None if marginals is None else marginals[first - n :].astype(np.float32)
+                inside = shown.inside(first, n, own, last)
             timestep = turn.state.timestep + n
             return Answer(timestep, turn.known_fraction(n), emissions[first:n], entities=tuple(entities), inside=inside)
 
         if turn.after is None:
-            entities, window = self.filter.read(before, excerpt, tokens, settled, tail)
-            answers = [answer(len(turn), entities, before, 0)] if turn.state.timestep + len(turn) else []
+            reading = Reading(before, tokens)
+            columns = yield reading
+            entities, window = self.filter.read(reading, columns, excerpt, settled, tail)
+            marginals = self.filter.marginals(reading, columns) if scored and len(turn) else None
+            answers = [answer(len(turn), entities, marginals)] if turn.state.timestep + len(turn) else []
             return Step(replace(after, window=window), turn, answers, excerpt)
         answers, window = [], before
         final: list[StreamEntity] = []  # given with the next answer, where they became final at a token without one
         for n in range(1, len(turn) + 1):
-            base, read = window, min(n - 1, settled)
-            if n <= settled:
-                end = tokens.starts[n] if n < settled else tail
-                entities, window = self.filter.read(window, excerpt, tokens[n - 1 : n], 1, end)
-            elif n > turn.after:
-                entities, _ = self.filter.read(window, excerpt, tokens[settled:n], 0, tail)
+            if n > settled and n <= turn.after:
+                continue
+            reading = Reading(window, tokens[min(n - 1, settled) : n])
+            columns = yield reading
+            stays = n <= settled
+            end = tokens.starts[n] if n < settled else tail
+            entities, moved = self.filter.read(reading, columns, excerpt, int(stays), end)
+            window = moved if stays else window
             if n > turn.after:
-                answers.append(answer(n, [*final, *entities], base, read))
+                marginals = self.filter.marginals(reading, columns) if scored else None
+                answers.append(answer(n, [*final, *entities], marginals))
                 final = []
-            elif n <= settled:
+            else:
                 final += [e for e in entities if e.final]
         if final:
-            entities, _ = self.filter.read(window, excerpt, tokens[settled:], 0, tail)
-            answers.append(answer(len(turn), [*final, *entities], base, read))
+            reading = Reading(window, tokens[settled:])
+            columns = yield reading
+            entities, _ = self.filter.read(reading, columns, excerpt, 0, tail)
+            marginals = self.filter.marginals(reading, columns) if scored else None
+            answers.append(answer(len(turn), [*final, *entities], marginals))
         if not settled:
-            _, window = self.filter.read(window, excerpt, tokens[:0], 0, tail)
+            reading = Reading(window, tokens[:0])
+            columns = yield reading
+            _, window = self.filter.read(reading, columns, excerpt, 0, tail)
         return Step(replace(after, window=window), turn, answers, excerpt)
+
+    def _tagged_together(self, streams: Sequence[Generator[Reading, Columns, Step]]) -> list[Step]:
+        """The steps of these streams: what each has to read next is read for all of them at once."""
+        assert self.filter is not None
+        steps: dict[int, Step] = {}
+        sent: dict[int, Columns | None] = dict.fromkeys(range(len(streams)))
+        while sent:
+            readings: dict[int, Reading] = {}
+            for n, columns in sent.items():
+                try:
+                    readings[n] = streams[n].send(columns)  # type: ignore[arg-type]  # None begins it
+                except StopIteration as end:
+                    steps[n] = end.value
+            sent = dict(zip(readings, self.filter.columns(list(readings.values())), strict=True)) if readings else {}
+        return [steps[n] for n in range(len(streams))]
 
     def _shown(self, turn: Turn, n: int, batch: _Batch | None) -> ShownTurn | None:
         """What is shown of turn number n, where it asks for anything and has tokens."""

@@ -127,11 +127,17 @@ def batch_ids(texts: Sequence[TextIds]) -> FeatureIds:
     """Ragged texts as one rectangle a feature: texts padded to the longest, bags to the largest, with `PADDING`."""
     if len(texts) == 1:
         return {kind: torch.from_numpy(ids[None]) for kind, ids in texts[0].items()}
+    lengths = np.array([len(next(iter(text.values()))) for text in texts])
+    inside = np.arange(lengths.max()) < lengths[:, None]
     out: FeatureIds = {}
     for kind in texts[0]:
-        longest, bag = (max(text[kind].shape[axis] for text in texts) for axis in (0, 1))
-        ids = np.full((len(texts), longest, bag), PADDING, np.int64)
-        for row, text in zip(ids, texts, strict=True):
-            row[: text[kind].shape[0], : text[kind].shape[1]] = text[kind]
+        rows = [text[kind] for text in texts]
+        bags = {row.shape[1] for row in rows}
+        ids = np.full((*inside.shape, max(bags)), PADDING, np.int64)
+        if len(bags) == 1:
+            ids[inside] = np.concatenate(rows)
+        else:
+            for padded, row in zip(ids, rows, strict=True):
+                padded[: row.shape[0], : row.shape[1]] = row
         out[kind] = torch.from_numpy(ids)
     return out

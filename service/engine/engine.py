@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..errors import BatchTooLarge, ClientLeft, DeadlineExceeded, NotReady, Overloaded, ServiceError
@@ -267,23 +268,27 @@ class Engine:
         if first is None:
             return
         now = time.perf_counter()
-        short_tokens = self._paces.of(first.pace).tokens_within(TICK_S) if first.pace is not None else 0
+        pace = self._paces.of(first.pace) if first.pace is not None else None
+        short_tokens = pace.tokens_within(TICK_S) if pace else 0
         is_short = first.tokens <= short_tokens
         batch = self._queue.take(short_tokens if is_short else self.batch_tokens, now)
         self._is_running = True
         if is_short:
-            self._on_done(loop, batch, _outcomes(batch))
+            self._on_done(loop, pace, batch, _outcomes(batch))
         else:
-            self._thread.submit(_outcomes, batch).add_done_callback(_on_loop(loop, self._on_done, batch))
+            on_done = partial(self._on_done, loop, pace, batch)
+            self._thread.submit(_outcomes, batch).add_done_callback(_on_loop(loop, on_done))
 
-    def _on_done(self, loop: asyncio.AbstractEventLoop, batch: list[Job], outcomes: list["Outcome"]) -> None:
+    def _on_done(
+        self, loop: asyncio.AbstractEventLoop, pace: Pace | None, batch: list[Job], outcomes: list["Outcome"]
+    ) -> None:
         self._is_running = False
         for job, outcome in zip(batch, outcomes, strict=True):
             if job.wanted:
                 _resolve(job, outcome)
         tokens, seconds = sum(job.tokens for job in batch), batch[0].ended - batch[0].began
-        if batch[0].pace is not None:
-            self._paces.of(batch[0].pace).measured(tokens, seconds)
+        if pace:
+            pace.measured(tokens, seconds)
         self._overall.measured(tokens, seconds)
         self.figures.ran(sum(len(job.items) for job in batch), tokens, seconds)
         self._release(tokens)
@@ -334,10 +339,10 @@ def _resolve(job: Job, outcome: Outcome) -> None:
 
 
 def _on_loop(
-    loop: asyncio.AbstractEventLoop, call: Callable[..., None], batch: list[Job]
+    loop: asyncio.AbstractEventLoop, call: Callable[[list[Outcome]], None]
 ) -> Callable[["Future[list[Outcome]]"], None]:
     def done(future: "Future[list[Outcome]]") -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(call, loop, batch, future.result())
+            loop.call_soon_threadsafe(call, future.result())
 
     return done

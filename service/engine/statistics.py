@@ -9,8 +9,12 @@ class Tally:
     count: int = 0
     ns: int = 0
 
+    def add(self, ns: int) -> None:
+        self.count += 1
+        self.ns += ns
 
-@dataclass
+
+@dataclass(slots=True)
 class ModelStatistics:
     """Requests of one model, whichever route they came by."""
 
@@ -23,13 +27,12 @@ class ModelStatistics:
 
     def answered(self, texts: int, queue_ms: float, compute_ms: float) -> None:
         queue_ns, compute_ns = int(queue_ms * 1e6), int(compute_ms * 1e6)
-        for tally, ns in ((self.success, queue_ns + compute_ns), (self.queue, queue_ns), (self.compute, compute_ns)):
-            tally.count += 1
-            tally.ns += ns
+        self.success.add(queue_ns + compute_ns)
+        self.queue.add(queue_ns)
+        self.compute.add(compute_ns)
         self.texts += texts
         self.last_inference_ms = int(time.time() * 1000)
 
     def failed(self, began: float) -> None:
         """began: by time.perf_counter."""
-        self.fail.count += 1
-        self.fail.ns += int((time.perf_counter() - began) * 1e9)
+        self.fail.add(int((time.perf_counter() - began) * 1e9))

@@ -123,7 +123,8 @@ class Connection(Readers, HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
-        self._cancel_header_timer()
+        if self._header_timer:
+            self._cancel_header_timer()
         if self._header_bytes > self.settings.max_header_bytes:  # a body may be among them: counted one by one
             counted = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if counted > self.settings.max_header_bytes:

@@ -26,6 +26,7 @@ from ..wire import schemas_analyses as wire
 from ..wire.rendering import JSON, MEDIA_TYPES, Style
 from ..wire.schemas import Timesteps as TimestepsIn
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer
 
 router = APIRouter(prefix="/v1", tags=["analyses"])
@@ -60,9 +61,9 @@ async def memory(request: Request, name: str) -> Response:
     def compute() -> list[MemoryReport]:
         return [analyst.memory(t, s, matrices) for t, s in zip(texts, selections, strict=True)]
 
-    done = await work.on_model_thread(state, _BACKWARD * sum(map(len, texts)), compute)
+    done = await work.on_model_thread(request, _BACKWARD * sum(map(len, texts)), compute)
     write = partial(written.memory, predictor, texts, done.value, measures, style)
-    return Response(await work.written(sum(values), write), media_type=style.media_type)
+    return Answer(await work.written(sum(values), write), style.media_type)
 
 
 @router.post(
@@ -87,7 +88,7 @@ async def attribute(request: Request, name: str) -> Response:
     def compute() -> list[Attribution]:
         return [analyst.attribute(t, question) for t in texts]
 
-    done = await work.on_model_thread(state, price, compute)
+    done = await work.on_model_thread(request, price, compute)
     answers = zip(texts, done.value, strict=True)
     return _json({"results": [written.attribution(analyst, t, a, asked.offset_unit) for t, a in answers]})
 
@@ -116,7 +117,7 @@ async def intervene(request: Request, name: str) -> Response:
     rendering.check_size(variants * per_variant, Style(decimals=9), state.settings.max_answer_bytes)
     over = asked.sweep.over if asked.sweep else None
     done = await work.on_model_thread(
-        state, variants * len(text), lambda: Analyst(predictor).intervene(text, changes, swept, over)
+        request, variants * len(text), lambda: Analyst(predictor).intervene(text, changes, swept, over)
     )
     found = done.value
     return _json(
@@ -150,7 +151,7 @@ async def compare_models(request: Request) -> Response:
         (text,) = await work.prepare(state, predictor, [asked.input])
         question = Question(None, len(text) - 1 if predictor.is_tagger else None, method)  # NER: the last tag
         price = attribution_price(predictor, text, question) + (1 + _BACKWARD) * len(text)
-        done = await work.on_model_thread(state, price, _comparison(analyst, text, question))
+        done = await work.on_model_thread(request, price, _comparison(analyst, text, question))
         answer, fade, found = done.value
         out.append(
             {
@@ -175,7 +176,7 @@ async def compare_texts(request: Request, name: str) -> Response:
     bodies.accepted(request, (JSON,))
     first, second = await work.prepare(state, predictor, asked.inputs)
     done = await work.on_model_thread(
-        state, len(first) + len(second), lambda: Analyst(predictor).compare_texts(first, second)
+        request, len(first) + len(second), lambda: Analyst(predictor).compare_texts(first, second)
     )
     return _json(
         {
@@ -200,7 +201,7 @@ async def top(request: Request, name: str, layer: str, direction: str, unit: str
     select = Select((_index("layer", layer),), (direction,), Timesteps(), (_index("unit", unit),))
     shown = plan(Inspection((asked.tensor,), select=select), predictor.shape)
     texts = await work.prepare(state, predictor, asked.texts)
-    done = await work.on_model_thread(state, sum(map(len, texts)), lambda: predictor.run(texts, shown))
+    done = await work.on_model_thread(request, sum(map(len, texts)), lambda: predictor.run(texts, shown))
     values = [p.inside.tensors[shown.tensors[0]][0, 0, :, 0] for p in done.value if p.inside]
     return _json({"top": written.largest(texts, values, asked.top_k, asked.offset_unit)})
 
@@ -225,7 +226,7 @@ async def gate_sums(request: Request, name: str, layer: str, direction: str, uni
         )
     analyst, step = Analyst(predictor), Timesteps(asked.timestep, asked.timestep + 1)
     selection = analyst.select(text, _index("layer", layer), direction, step, (_index("unit", unit),))
-    done = await work.on_model_thread(state, len(text), lambda: analyst.gate_sums(text, selection, asked.terms))
+    done = await work.on_model_thread(request, len(text), lambda: analyst.gate_sums(text, selection, asked.terms))
     token = rendering.token_list(predictor, text.tokens)[asked.timestep]
     return _json({"token": token, "unit": selection.units[0], "sums": done.value})
 
@@ -299,4 +300,4 @@ def _index(what: str, text: str) -> int:
 
 
 def _json(value: Any) -> Response:
-    return Response(rendering.dumps(value), media_type=JSON)
+    return Answer(rendering.dumps(value), JSON)

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from ..settings import Settings
 from .mistakes import sentence
 
 Schema = TypeVar("Schema", bound=BaseModel)
+Headers = Mapping[bytes, bytes]
 _DRAIN_FACTOR = 4  # read up to this many times the limit: a client still sending cannot read the 413
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's: a gzip or a zlib header
 
@@ -32,8 +34,9 @@ async def content(request: Request, settings: Settings) -> bytes:
 
     Raises: NotJson, EncodedBody, BodyTooLarge, SlowBody.
     """
-    _check_content_type(request)
-    return inflated(request, await read_bytes(request, settings), settings.max_body_bytes)
+    headers = exchange_of(request.scope).headers
+    _check_content_type(headers)
+    return inflated(headers, await read_bytes(request, settings), settings.max_body_bytes)
 
 
 async def read_bytes(request: Request, settings: Settings) -> bytes:
@@ -70,12 +73,12 @@ async def _chunk(request: Request) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-def inflated(request: Request, body: bytes, limit: int) -> bytes:
+def inflated(headers: Headers, body: bytes, limit: int) -> bytes:
     """The body without its content encoding; no more than `limit` bytes are ever inflated.
 
     Raises: EncodedBody, BodyTooLarge.
     """
-    given = exchange_of(request.scope).headers.get(b"content-encoding")
+    given = headers.get(b"content-encoding")
     if given is None:
         return body
     encoding = given.decode("latin-1").strip().lower()
@@ -133,9 +136,12 @@ def accepted(request: Request, offered: tuple[str, ...]) -> str:
 
     Raises: NotAcceptable.
     """
-    header = exchange_of(request.scope).headers.get(b"accept", b"*/*").decode("latin-1")
-    if header == "*/*" or header in offered:  # nearly every request
-        return offered[0] if header == "*/*" else header
+    given = exchange_of(request.scope).headers.get(b"accept", b"*/*")
+    if given == b"*/*":
+        return offered[0]
+    header = given.decode("latin-1")
+    if header in offered:  # nearly every other request
+        return header
     best, best_quality = None, 0.0
     for media_type in offered:
         quality = _quality(header, media_type)
@@ -167,8 +173,8 @@ def _q(parameters: list[str]) -> float:
     return 1.0
 
 
-def _check_content_type(request: Request) -> None:
-    found = exchange_of(request.scope).headers.get(b"content-type")
+def _check_content_type(headers: Headers) -> None:
+    found = headers.get(b"content-type")
     if found is None or found == b"application/json":
         return
     kind = found.decode("latin-1").split(";")[0].strip().lower()

@@ -15,6 +15,7 @@ from ..state import State, state_of
 from ..wire.rendering import JSON, dumps
 from ..wire.schemas import HuggingFaceAnswer, HuggingFaceParameters, HuggingFaceRequest
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer
 
 router = APIRouter(tags=["hugging face"])
@@ -51,13 +52,13 @@ async def _answer(request: Request, state: State, predictor: Predictor) -> Respo
     _check(parameters, predictor)
     texts = await work.prepare(state, predictor, asked.texts)
     costs = [len(text) for text in texts]
-    done = await work.predicted(state, predictor, texts, costs, None)
+    done = await work.predicted(request, predictor, texts, costs, None)
     if predictor.is_tagger:
         found: list[Any] = [_entities(p, parameters) for p in done.value]
         content = found if isinstance(asked.inputs, list) else found[0]
     else:
         content = [_labels(p, parameters, predictor) for p in done.value]  # nested, for one text too
-    return Response(await work.written(10 * sum(costs), lambda: dumps(content)), media_type=JSON)
+    return Answer(await work.written(10 * sum(costs), lambda: dumps(content)), JSON)
 
 
 def _check(parameters: HuggingFaceParameters, predictor: Predictor) -> None:

@@ -15,6 +15,7 @@ from ..state import State, state_of
 from ..wire import rendering, schemas
 from ..wire.rendering import MEDIA_TYPES, Style
 from . import bodies, work
+from .answers import Answer
 from .documented import body, json_answer, problems
 
 router = APIRouter(prefix="/v1", tags=["models"])
@@ -95,19 +96,20 @@ async def _answer(
     else:
         bodies.accepted(request, MEDIA_TYPES[:1])
     prepared = await work.prepare(state, predictor, texts)
-    values = sum(predictor.values(len(text), shown) for text in prepared) if shown else 0
-    rendering.check_size(values, style, state.settings.max_answer_bytes)
+    values = 0
+    if shown:
+        values = sum(predictor.values(len(text), shown) for text in prepared)
+        rendering.check_size(values, style, state.settings.max_answer_bytes)
     costs = [predictor.cost(len(text), shown) for text in prepared]
-    done = await work.predicted(state, predictor, prepared, costs, shown)
+    done = await work.predicted(request, predictor, prepared, costs, shown)
     usage = {
         "tokens": sum(map(len, prepared)),
         "queue_ms": round(done.queue_ms, 3),
         "compute_ms": round(done.compute_ms, 3),
     }
     write = _writer(predictor, done.value, usage, style, texts)
-    return Response(
-        await work.written(int(values * style.work_per_value) + 10 * sum(costs), write), media_type=style.media_type
-    )
+    size = int(values * style.work_per_value) + 10 * sum(costs)
+    return Answer(await work.written(size, write), style.media_type)
 
 
 def _writer(

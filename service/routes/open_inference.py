@@ -12,12 +12,14 @@ from models.inference.predictor import Predictor
 from ..engine.statistics import ModelStatistics, Tally
 from ..engine.terms import Terms
 from ..errors import InvalidRequest, UnknownModel
-from ..state import State, state_of
+from ..exchange import exchange_of
+from ..state import State, state_of, terms_of
 from ..version import VERSION
 from ..wire import open_inference as wire
 from ..wire import rendering
 from ..wire.rendering import JSON, Style, dumps
 from . import bodies, work
+from .answers import Answer
 
 router = APIRouter(prefix="/v2", include_in_schema=False)  # the protocol publishes its own OpenAPI
 _VERSION = "1"
@@ -102,7 +104,8 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
     """The body is read whatever its Content-Type: Triton's client sends none."""
     state = state_of(request)
     predictor = _predictor(state, name, version)
-    content = bodies.inflated(request, await bodies.read_bytes(request, state.settings), state.settings.max_body_bytes)
+    body = await bodies.read_bytes(request, state.settings)
+    content = bodies.inflated(exchange_of(request.scope).headers, body, state.settings.max_body_bytes)
     json, raw = wire.split(content, request.headers.get(wire.HEADER_LENGTH))
     asked = bodies.validate(bodies.decode(json, state.settings.max_json_depth), wire.InferRequest)
     if asked.model_name not in (None, name) or asked.model_version not in (None, version):
@@ -112,9 +115,9 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
     shown = plan(Inspection(tuple(tensors)), predictor.shape) if tensors else None
     texts = await work.prepare(state, predictor, wire.texts_of(asked, raw))
     values = _values(asked, tensors, predictor, texts, shown, state.settings.max_answer_bytes)
-    state = state.within(_terms(asked, state), state.exchange)
+    terms = _terms(asked, request, state.settings.deadline_ms)
     costs = [predictor.cost(len(text), shown) for text in texts]
-    done = await work.predicted(state, predictor, texts, costs, shown)
+    done = await work.predicted(request, predictor, texts, costs, shown, terms)
 
     def write() -> tuple[bytes, int | None]:
         outputs = [_output(name, done.value) for name in names]
@@ -122,7 +125,7 @@ async def infer(request: Request, name: str, version: str = _VERSION) -> Respons
 
     answer, header_length = await work.written(values + 10 * sum(costs), write)
     if header_length is None:
-        return Response(answer, media_type=JSON)
+        return Answer(answer, JSON)
     return Response(answer, 200, {wire.HEADER_LENGTH: str(header_length)}, "application/octet-stream")
 
 
@@ -181,16 +184,16 @@ def _values(
     return values
 
 
-def _terms(asked: wire.InferRequest, state: State) -> Terms:
-    """Raises: InvalidRequest for a timeout that is longer than the server's own deadline."""
-    longest, microseconds = state.settings.deadline_ms, asked.parameters.timeout
+def _terms(asked: wire.InferRequest, request: Request, longest_ms: int) -> Terms:
+    """Raises: InvalidRequest for a timeout that is longer than the server's own deadline, longest_ms."""
+    terms, microseconds = terms_of(request, longest_ms), asked.parameters.timeout
     if microseconds is None:
-        return state.terms
-    if microseconds > longest * 1000:
+        return terms
+    if microseconds > longest_ms * 1000:
         raise InvalidRequest(
-            f"timeout is {microseconds} microseconds: at most {longest * 1000} (GATESCOPE_DEADLINE_MS)"
+            f"timeout is {microseconds} microseconds: at most {longest_ms * 1000} (GATESCOPE_DEADLINE_MS)"
         )
-    return Terms(-(-microseconds // 1000), state.terms.arrived, state.terms.departure)
+    return Terms(-(-microseconds // 1000), terms.arrived, terms.departure)
 
 
 def _output(name: str, predictions: list[Prediction]) -> wire.OutputTensor:

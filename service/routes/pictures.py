@@ -53,7 +53,7 @@ async def render(request: Request, name: str) -> Response:
         asked.language,
     )
     price = attribution_price(predictor, text, Question()) if kind.passes is None else kind.passes * len(text)
-    done = await work.on_model_thread(state, price, lambda: gather(analyst, text, view))
+    done = await work.on_model_thread(request, price, lambda: gather(analyst, text, view))
     draw: Callable[[str], bytes] = done.value
     async with state.drawing:
         content = await asyncio.to_thread(draw, media_type)

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from ..errors import ControlOff, DeadlineExceeded, NotReady
-from ..state import State, state_of
+from ..exchange import exchange_of
+from ..state import State, state_of, terms_of
 from ..wire import open_inference as wire
 from . import bodies
 
@@ -36,7 +37,7 @@ async def load(request: Request, name: str) -> dict[str, Any]:
     """Read the folder of this name; a version that cannot be loaded leaves what was served as it was."""
     state = _controlled(request)
     await _body(request, wire.LoadRequest, state)
-    await _within_deadline(state, state.control.load, name)
+    await _within_deadline(request, state.control.load, name)
     return {"name": name, "load": True}
 
 
@@ -50,7 +51,7 @@ async def unload(request: Request, name: str) -> dict[str, Any]:
     """
     state = _controlled(request)
     await _body(request, wire.UnloadRequest, state)
-    await _within_deadline(state, state.control.unload, name)
+    await _within_deadline(request, state.control.unload, name)
     return {"name": name, "unload": True}
 
 
@@ -64,22 +65,24 @@ def _controlled(request: Request) -> State:
     return state
 
 
-async def _within_deadline(state: State, change: Callable[[str], Awaitable[None]], name: str) -> None:
+async def _within_deadline(request: Request, change: Callable[[str], Awaitable[None]], name: str) -> None:
     """A change that takes longer goes on, and is no longer waited for.
 
     Raises: DeadlineExceeded, or what the change raises.
     """
+    terms = terms_of(request, state_of(request).settings.deadline_ms)
     try:
-        async with asyncio.timeout_at(state.terms.ends):
+        async with asyncio.timeout_at(terms.ends):
             await asyncio.shield(asyncio.ensure_future(change(name)))
     except TimeoutError:
-        raise DeadlineExceeded(state.terms.deadline_ms) from None
+        raise DeadlineExceeded(terms.deadline_ms) from None
 
 
 async def _body(request: Request, schema: type[Schema], state: State) -> Schema:
     """The body, whatever its Content-Type; an empty one stands for {}."""
     limit = state.settings.max_body_bytes
-    content = bodies.inflated(request, await bodies.read_bytes(request, state.settings), limit)
+    body = await bodies.read_bytes(request, state.settings)
+    content = bodies.inflated(exchange_of(request.scope).headers, body, limit)
     return bodies.validate(bodies.decode(content or b"{}", state.settings.max_json_depth), schema)
 
 

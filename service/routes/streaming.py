@@ -7,11 +7,12 @@ from models.inference.stream_state import StreamState
 from models.inference.streaming import Streamer
 
 from ..errors import StateRejected
-from ..state import State, state_of
+from ..state import State, state_of, terms_of
 from ..wire.rendering import JSON, dumps
 from ..wire.rendering_streams import stream_result
 from ..wire.schemas_streaming import StepAnswer, StepRequest
 from . import bodies, turns, work
+from .answers import Answer
 from .chunks import decode_chunk, whole_text
 from .documented import body, json_answer
 from .sockets import serve_stream
@@ -49,14 +50,14 @@ async def step(request: Request, name: str) -> Response:
         raise EmptyText
     wanted = turns.Wanted(asked.inspect, asked.offset_unit)
     turn = await turns.prepared(state, streamer, before, text, wanted)
-    done = await turns.run(state, streamer, turn, state.terms)
+    done = await turns.run(state, streamer, turn, terms_of(request, state.settings.deadline_ms))
     sealed = state.sealer.seal(streamer.layout.pack(done.state), predictor.checkpoint.weights_sha256)
 
     def write() -> bytes:
         results = [stream_result(predictor, done, answer, wanted.style) for answer in done.answers]
         return dumps({"results": results, "state": sealed, "timestep": done.timestep})
 
-    return Response(await work.written(turns.values(streamer, turn), write), media_type=JSON)
+    return Answer(await work.written(turns.values(streamer, turn), write), JSON)
 
 
 def _before(state: State, streamer: Streamer, token: str | None) -> StreamState:

@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from starlette.requests import Request
+
 from models.inference.inspection import Plan
 from models.inference.prediction import Prediction, Prepared
 from models.inference.predictor import Predictor
 
 from ..engine.engine import Done
+from ..engine.terms import Terms
 from ..errors import BatchTooLarge
-from ..state import State
+from ..exchange import exchange_of
+from ..state import State, state_of, terms_of
 
 T = TypeVar("T")
 OFF_THE_LOOP = 20_000  # values; larger answers are written off the event loop: about 2 ms of work
@@ -50,12 +54,20 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
 
 
 async def predicted(
-    state: State, predictor: Predictor, texts: list[Prepared], costs: list[int], shown: Plan | None
+    request: Request,
+    predictor: Predictor,
+    texts: list[Prepared],
+    costs: list[int],
+    shown: Plan | None,
+    terms: Terms | None = None,
 ) -> Done[list[Prediction]]:
     """Plain predictions share batches with other requests; inspections run alone.
 
+    terms: by default the request's.
     Raises: as `on_model_thread`.
     """
+    state = state_of(request)
+    terms = terms or terms_of(request, state.settings.deadline_ms)
 
     def inspect(items: list[Prepared]) -> list[Prediction]:
         return predictor.run(items, shown)
@@ -64,22 +76,22 @@ async def predicted(
     run, pace = (predictor.run, predictor) if plain else (inspect, (predictor, "inspect"))
     statistics, began = state.statistics[predictor.checkpoint.manifest.name], time.perf_counter()
     try:
-        done = await state.engine.submit_items(texts, costs, run, pace, shared=plain, terms=state.terms)
+        done = await state.engine.submit_items(texts, costs, run, pace, shared=plain, terms=terms)
     except BaseException:
         statistics.failed(began)
         raise
     statistics.answered(len(texts), done.queue_ms, done.compute_ms)
-    if state.exchange:
-        state.exchange.ran(began, done.queue_ms, done.compute_ms)
+    exchange_of(request.scope).ran(began, done.queue_ms, done.compute_ms)
     return done
 
 
-async def on_model_thread(state: State, tokens: int, work: Callable[[], T]) -> Done[T]:
-    """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, ClientLeft, NotReady, or what `work` raises."""
-    began = time.perf_counter()
-    done = await state.engine.submit(tokens, work, state.terms)
-    if state.exchange:
-        state.exchange.ran(began, done.queue_ms, done.compute_ms)
+async def on_model_thread(request: Request, tokens: int, work: Callable[[], T]) -> Done[T]:
+    """Raises: Overloaded, BatchTooLarge, DeadlineExceeded, ClientLeft, NotReady, InvalidRequest for an x-deadline-ms
+    that is not allowed, or what `work` raises.
+    """
+    state, began = state_of(request), time.perf_counter()
+    done = await state.engine.submit(tokens, work, terms_of(request, state.settings.deadline_ms))
+    exchange_of(request.scope).ran(began, done.queue_ms, done.compute_ms)
     return done
 
 

@@ -8,8 +8,7 @@ import base64
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import orjson
@@ -30,8 +29,10 @@ Form = Literal["json", "base64", "binary"]
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Style:
+_WORK: dict[Form, float] = {"json": 1.0, "base64": 0.1, "binary": 0.02}
+
+
+class Style(NamedTuple):
     """The format of an answer. top_k None: every label."""
 
     media_type: str = JSON
@@ -47,7 +48,7 @@ class Style:
     @property
     def work_per_value(self) -> float:
         """The cost of writing one number, relative to JSON."""
-        return {"json": 1.0, "base64": 0.1, "binary": 0.02}[self.form]
+        return _WORK[self.form]
 
     @property
     def bytes_per_value(self) -> float:

@@ -121,10 +121,32 @@ def card() -> dict[str, Any]:
     }
 
 
+def streaming() -> dict[str, Any]:
+    model = {
+        "model": "zh-ner-lstm",
+        "prefix_tokens": 500.0,
+        "prepare_us": 9.0,
+        "run_us": 90.0,
+        "token_of_a_text_us": 2.0,
+    }
+    ratios = dict.fromkeys(("late_over_early", "prefix_seconds", "together_over_alone"), spread(1))
+    state = {"state": "zh-ner-lstm", "bytes": 4096, "characters": 5500, "seal_us": 9.0, "open_us": 8.0}
+    return {"rounds": 5, "kernel": "fused-avx2", "versions": {}, "models": [model | ratios], "states": [state]}
+
+
+def others() -> dict[str, dict[str, Any]]:
+    return {
+        "forgeries": {"tried": 1_000_000, "accepted": 0, "seconds": 100.0},
+        "replicas": {"steps": 100_000, "kills": 70, "repeated": 900, "lost": 0, "different": 0},
+        "client": {"megabytes": 31.0, "import_s": spread(0.2), "versions": {}},
+    }
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     path = tmp_path / "performance/results.json"
-    for name, part in (("kernels", kernels()), ("servers", servers()), ("growth", growth()), ("card", card())):
+    parts = {"kernels": kernels(), "servers": servers(), "growth": growth(), "card": card(), "streaming": streaming()}
+    for name, part in (parts | others()).items():
         results.merge(name, part, path)
     return path
 
@@ -150,6 +172,9 @@ def test_the_page_links_the_pictures_that_it_draws(stored: Path, tmp_path: Path)
     assert "each further one takes 5 MB more" in text
     assert "| predict | 8 | 2 | 2 | 2 | 3e-07 |  |" in text
     assert "| 128 | 32 ragged | 300 | 90 |" in text
+    assert "| zh-ner-lstm | 4,096 | 5,500 | 9 | 8 |" in text
+    assert "Of 1,000,000 forged or altered state tokens 0 were accepted." in text
+    assert "killed 70 times at random, 900 of them sent again: 0 were lost" in text
 
 
 @pytest.mark.parametrize("missing", results.SUITES)

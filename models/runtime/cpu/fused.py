@@ -14,10 +14,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from sys import getrefcount
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -40,6 +39,7 @@ _RECORDED = {  # number of gates -> tensors that the kernel records, in its orde
 }
 _POOLED_FLOATS = 1 << 24  # buffers are kept for reuse up to this total: 64 MiB
 _REFERENCES_WHEN_FREE = 3  # to a free buffer: the pool's, the loop variable's, and getrefcount's argument
+_ALONE = torch.zeros(1, dtype=torch.int64)  # the order of a batch of one text
 _WORTH_A_THREAD = 10_000_000  # multiplications of one direction from which a second thread pays off
 
 
@@ -93,8 +93,7 @@ class Inputs(Sequence[Tensor]):
         return self._x
 
 
-@dataclass(frozen=True)
-class Incoming:
+class Incoming(NamedTuple):
     """How to compute W_ih x_t + b of one recurrence: by a product, by a look-up, or as the sum of both.
 
     product: a function that fills packed rows [batch * time, packed].
@@ -104,8 +103,7 @@ class Incoming:
     look_up: LookUp | None = None
 
 
-@dataclass(frozen=True)
-class Ragged:
+class Ragged(NamedTuple):
     """The texts of one layer's run. order: from the longest on, int64 [batch]; initial: the state before."""
 
     lengths: Tensor
@@ -206,8 +204,7 @@ class InputProjection:
         return Incoming(lambda pre: kernel.project(x, weights, bias, pre, rows), look_up)
 
 
-@dataclass(frozen=True)
-class Padded:
+class Padded(NamedTuple):
     """The shape of a padded batch, and the state of each layer before it, None: zero.
 
     lengths int64 [batch]; rows: those of [batch * time] with a token, None: all.
@@ -279,7 +276,7 @@ class FusedRunner:
     ) -> tuple[tuple[tuple[Tensor, ...], ...], list[Tensor], Activations | None]:
         """Hidden states [layer][direction], the inputs of every layer except layer 0, and the recorded activations."""
         batch, time, lengths = padded.batch, padded.time, padded.lengths
-        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable"))
+        order = torch.from_numpy(np.argsort(-lengths.numpy(), kind="stable")) if batch > 1 else _ALONE
         later_inputs: list[Tensor] = []
         states: list[tuple[Tensor, ...]] = []
         activations: Activations = []
@@ -381,9 +378,9 @@ class FusedRunner:
 
 def _last_state(run: Pass) -> Tensor:
     """As `network.last_state`, by numpy: a third of torch's time on so few numbers."""
-    texts, last = np.arange(run.lengths.shape[0]), run.lengths.numpy() - 1
-    read = [h.numpy()[texts, end] for h, end in zip(run.hidden_states[-1], (last, 0 * last), strict=False)]
-    return torch.from_numpy(read[0] if len(read) == 1 else np.concatenate(read, axis=1))
+    forward, *reverse = run.hidden_states[-1]
+    last = forward.numpy()[np.arange(run.lengths.shape[0]), run.lengths.numpy() - 1]
+    return torch.from_numpy(np.concatenate([last, *(h.numpy()[:, 0] for h in reverse)], axis=1) if reverse else last)
 
 
 def _token_rows(lengths: Tensor, time: int) -> Tensor | None:

@@ -13,7 +13,7 @@ from models.analysis.interventions import Intervention
 from models.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from models.errors import NotStreamable, OptionError, TooManyCharacters, TooManyTokens
 from models.inference.analyst import Analyst
-from models.inference.filtering import Excerpt, TaggedTokens
+from models.inference.filtering import Excerpt, Reading, TaggedTokens
 from models.inference.inspection import Inspection, Select, Timesteps
 from models.inference.prediction import Prediction
 from models.inference.predictor import Predictor
@@ -168,6 +168,8 @@ def test_streams_of_one_batch_answer_as_alone(name: str, checkpoints: dict[str, 
             for one, other in zip(single.answers, step.answers, strict=True):
                 np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
                 assert one.timestep == other.timestep
+                if stream.predictor.runner.kernel != "torch":
+                    assert one.entities == other.entities  # their scores too, bit for bit
 
 
 def test_a_state_has_one_size_whatever_was_read(checkpoints: dict[str, Path]) -> None:
@@ -255,8 +257,10 @@ def test_an_entity_longer_than_the_window_is_given_in_parts_that_cover_it(checkp
     window, given = stream.filter.begin(), []
     text = Excerpt("好" * 200, 0, 0)
     for n in range(200):
-        tokens = TaggedTokens([n], [n + 1], emissions[n : n + 1])
-        entities, window = stream.filter.read(window, text.since(window.excerpt.offset, n + 1), tokens, 1, n + 1)
+        reading = Reading(window, TaggedTokens([n], [n + 1], emissions[n : n + 1]))
+        (columns,) = stream.filter.columns([reading])
+        excerpt = text.since(window.excerpt.offset, n + 1)
+        entities, window = stream.filter.read(reading, columns, excerpt, 1, n + 1)
         given += [(e.start, e.end) for e in entities if e.final]
         assert len(window.starts) <= stream.layout.window
     covered = [*given, (entities[-1].start, entities[-1].end)]

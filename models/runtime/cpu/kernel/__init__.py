@@ -8,9 +8,8 @@ It computes in *packed* rows: for an LSTM the gates i, f, g, o of `width` units 
 import ctypes
 from collections.abc import Sequence
 from ctypes import POINTER, c_int32, c_void_p
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -56,8 +55,7 @@ def choose(name: str, library: Path | None = None) -> "Kernel | None":
     return by_name[name]
 
 
-@dataclass(frozen=True)
-class LookUp:
+class LookUp(NamedTuple):
     """The part of the preactivations that is looked up: bias + sum over n of tables[n][ids[n][row]].
 
     tables packed [id, packed]; ids int64 [batch * time]; bias packed.
