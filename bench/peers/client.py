@@ -19,10 +19,13 @@ from .table import HOST
 
 
 @contextmanager
-def clients(count: int) -> Iterator[ProcessPoolExecutor]:
-    """New processes, on core 1 where there are two: a load must share neither the server's core nor this memory."""
+def clients(count: int, pinned: bool = True) -> Iterator[ProcessPoolExecutor]:
+    """New processes, on core 1 where there are two: a load must share neither the server's core nor this memory.
+
+    pinned False: on every core, as a server is that takes them all.
+    """
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, fresh, _pin if cores() > 1 else None) as pool:
+    with ProcessPoolExecutor(count, fresh, _pin if pinned and cores() > 1 else None) as pool:
         yield pool
 
 

@@ -40,8 +40,10 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def running(contender: Contender) -> Iterator[Running]:
+def running(contender: Contender, pinned: bool = True) -> Iterator[Running]:
     """The server, answering, on core 0 where there are two; stopped at the end, and on an error or Ctrl-C.
+
+    pinned False: on every core.
 
     Raises: ServerFailed, InstallFailed.
     """
@@ -53,7 +55,7 @@ def running(contender: Contender) -> Iterator[Running]:
         contender.log.parent.mkdir(parents=True, exist_ok=True)
         with contender.log.open("w") as log:
             process = subprocess.Popen(  # noqa: S603  # a command of bench.peers.table
-                [*_pinned(), *command],
+                [*(_pinned() if pinned else []), *command],
                 env=os.environ | contender.variables(port) | variables,
                 stdout=log,
                 stderr=log,

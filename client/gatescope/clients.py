@@ -19,15 +19,18 @@ T = TypeVar("T")
 class _Addresses:
     """One server or several that serve the same models: after a failed connection the next is asked.
 
-    Every operation only reads, so that a request can be sent again.
+    Every operation only reads, so that a request can be sent again. One address alone may be a proxy's: where an answer
+    breaks off it is asked once more.
     """
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = [httpx.URL(url.rstrip("/")) for url in urls]
         self._now = 0
 
-    def __len__(self) -> int:
-        return len(self._urls)
+    def failures(self) -> list[type[httpx.TransportError]]:
+        """One for each time that a request may be sent again: after such an error."""
+        others = len(self._urls) - 1
+        return [httpx.TransportError] * others if others else [httpx.RemoteProtocolError]
 
     def url(self, request: Request) -> httpx.URL:
         base = self._urls[self._now]
@@ -105,10 +108,10 @@ class Client(Operations):
                 answer = self._send(wanted)
 
     def _send(self, request: Request) -> httpx.Response:
-        for _ in range(len(self._addresses) - 1):
+        for again in self._addresses.failures():
             try:
                 return self._send_once(request)
-            except httpx.TransportError:
+            except again:
                 self._addresses.next()
         return self._send_once(request)
 
@@ -176,10 +179,10 @@ class AsyncClient(Operations):
                 answer = await self._send(wanted)
 
     async def _send(self, request: Request) -> httpx.Response:
-        for _ in range(len(self._addresses) - 1):
+        for again in self._addresses.failures():
             try:
                 return await self._send_once(request)
-            except httpx.TransportError:
+            except again:
                 self._addresses.next()
         return await self._send_once(request)
 

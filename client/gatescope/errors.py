@@ -187,6 +187,15 @@ class UnexpectedAnswer(Exception):
         )
 
 
+class Unreachable(UnexpectedAnswer):
+    """A proxy answers in the server's place, with 5xx and no problem: a server of ours says what is wrong.
+
+    retry_after_s: when to come back, where the proxy says so.
+    """
+
+    retry_after_s: float | None = None
+
+
 def problem(body: dict[str, Any], status: int) -> ProblemError:
     """The error of a problem's body; of a type that this version does not know, ProblemError or RetryLater.
 

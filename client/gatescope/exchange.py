@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from .errors import ProblemError, RetryLater, UnexpectedAnswer, UnwritableRequest, problem
+from .errors import ProblemError, RetryLater, UnexpectedAnswer, Unreachable, UnwritableRequest, problem
 from .parsing import SAFETENSORS, parse
 
 T = TypeVar("T")
@@ -51,6 +51,8 @@ IMPATIENT = Patience(attempts=1)
 def ask(request: Request, patience: Patience) -> Steps[httpx.Response]:
     """The successful response; what the server asks to send later is sent when it said.
 
+    So is what a proxy could not pass on, for a server that ended: every operation only reads.
+
     Raises: ProblemError, UnexpectedAnswer.
     """
     waited = 0.0
@@ -61,7 +63,8 @@ def ask(request: Request, patience: Patience) -> Steps[httpx.Response]:
             return response
         error = refusal(response)
         wait_s = error.retry_after_s if error.retry_after_s is not None else 1.0
-        if not isinstance(error, RetryLater) or attempt == patience.attempts or waited + wait_s > patience.seconds:
+        passes = isinstance(error, RetryLater | Unreachable)
+        if not passes or attempt == patience.attempts or waited + wait_s > patience.seconds:
             raise error
         yield Pause(wait_s)
         waited += wait_s
@@ -85,12 +88,15 @@ def parsed(kind: type[T], response: httpx.Response) -> T:
         raise UnexpectedAnswer(response) from error
 
 
-def refusal(response: httpx.Response) -> ProblemError:
-    """Raises: UnexpectedAnswer where the body is no problem."""
+def refusal(response: httpx.Response) -> ProblemError | Unreachable:
+    """Raises: UnexpectedAnswer where the body is no problem and the status not 5xx."""
+    error: ProblemError | Unreachable
     try:
         error = problem(json.loads(response.content), response.status_code)
     except (ValueError, TypeError, KeyError) as reason:
-        raise UnexpectedAnswer(response) from reason
+        if response.status_code < 500:
+            raise UnexpectedAnswer(response) from reason
+        error = Unreachable(response)
     if error.retry_after_s is None and (header := response.headers.get("retry-after", "")).isdecimal():
         error.retry_after_s = float(header)
     return error

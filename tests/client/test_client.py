@@ -239,16 +239,47 @@ def test_the_next_server_is_asked_where_one_does_not_answer(monkeypatch: pytest.
         httpx.Response(200, json={"results": []}),
         httpx.Response(200, json=PREDICTED | {"results": [{"tokens": "one"}]}),
         httpx.Response(200, json=[1]),
-        httpx.Response(500, text="oops"),
         httpx.Response(404, json={"detail": "Not Found"}),
         httpx.Response(200, content=b"\xff" * 40, headers={"content-type": "application/vnd.safetensors"}),
     ],
-    ids=["html", "no model", "wrong type", "a list", "text", "another server", "a broken file"],
+    ids=["html", "no model", "wrong type", "a list", "another server", "a broken file"],
 )
 def test_another_server_is_told_apart(response: httpx.Response, monkeypatch: pytest.MonkeyPatch) -> None:
     client, _, _ = talking(monkeypatch, response)
     with pytest.raises(UnexpectedAnswer, match="not a gatescope server"):
         client.predict("a", "m")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_proxy_whose_server_has_gone_is_asked_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = httpx.Response(status, text="Internal Server Error", headers={"retry-after": "3"})
+    client, seen, waits = talking(monkeypatch, gone, httpx.Response(status), httpx.Response(200, json=PREDICTED))
+    assert client.predict("a", "m").result.label == "a"
+    assert waits == [3.0, 1.0]
+    assert len(seen) == 3
+
+
+def test_a_proxy_without_a_server_is_named_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, seen, _ = talking(monkeypatch, *[httpx.Response(502) for _ in range(2)], patience=Patience(attempts=2))
+    with pytest.raises(errors.Unreachable, match="gave 502"):
+        client.predict("a", "m")
+    assert len(seen) == 2
+
+
+def test_an_answer_that_breaks_off_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+    client, seen, _ = talking(monkeypatch, broken, httpx.Response(200, json=PREDICTED), broken, broken)
+    assert client.predict("a", "m").result.label == "a"
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.predict("a", "m")
+    assert len(seen) == 4
+
+
+def test_a_timeout_of_the_only_server_is_not_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, seen, _ = talking(monkeypatch, httpx.ReadTimeout("slow"))
+    with pytest.raises(httpx.ReadTimeout):
+        client.predict("a", "m")
+    assert len(seen) == 1
 
 
 def test_an_unknown_problem_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:

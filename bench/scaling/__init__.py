@@ -1,0 +1,1 @@
+"""Past one machine: what was measured on this one, and what follows by arithmetic."""
