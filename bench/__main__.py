@@ -11,6 +11,7 @@ from pathlib import Path
 from . import client_size, forgeries, growth, replicas, report, results, serving, streaming, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
+from .scaling import page as scaling_page
 from .targets import place, regressed, verdicts
 from .wording import spread
 
@@ -43,11 +44,15 @@ def kernels(options: argparse.Namespace) -> None:
 
 
 def run_kernels(python: Path, weights: Path, *arguments: str) -> Results:
-    """The kernels suite, in a process that may run in another environment; its progress goes to this one's stderr."""
-    command = [str(python), "-m", "bench.kernels", "--weights", str(weights), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    """The kernels suite, in a process that may run in another environment."""
+    return run_apart(python, "bench.kernels", "--weights", str(weights), *arguments)
+
+
+def run_apart(python: Path, module: str, *arguments: str) -> Results:
+    """What a module prints as JSON, in a process of its own; its progress goes to this one's stderr."""
+    done = subprocess.run([str(python), "-m", module, *arguments], stdout=subprocess.PIPE, text=True)  # noqa: S603
     if done.returncode != 0:
-        raise SystemExit(f"the kernels suite ended with status {done.returncode}: its own message stands above")
+        raise SystemExit(f"{module} ended with status {done.returncode}: its own message stands above")
     part: Results = json.loads(done.stdout)
     return part
 
@@ -117,6 +122,33 @@ def client(options: argparse.Namespace) -> None:
     results.merge("client", client_size.run(Path("client").resolve(), options.rounds))
 
 
+def on_ray(options: argparse.Namespace) -> None:
+    """The service on Ray Serve beside itself alone, and two processes on two cores: 4 minutes, with the extra `ray`."""
+    from .scaling import ray
+
+    effort = ray.Effort(options.rounds)
+    results.merge("ray", ray.run(options.weights / "zh-sentiment-lstm", effort, say), scaling_page.STORED)
+
+
+def pace(options: argparse.Namespace) -> None:
+    """What one core does, beside a small transformer in torch and ONNX Runtime: 3 minutes."""
+    try:
+        python = ensure("onnx")
+    except InstallFailed as error:
+        say(f"ONNX Runtime is left out: {error}")
+        python = Path(sys.executable)
+    arguments = ("--weights", str(options.weights), "--rounds", str(options.rounds))
+    results.merge("pace", run_apart(python, "bench.scaling.pace", *arguments), scaling_page.STORED)
+
+
+def scaling(options: argparse.Namespace) -> None:
+    """docs/scaling.md from what `pace`, `ray` and a run of `gatescope batch` stored in docs/scaling/results.json."""
+    stored = results.read(scaling_page.STORED)
+    if "pace" not in stored:
+        raise SystemExit(f"{scaling_page.STORED} has no pace: run `python -m bench pace` first")
+    print(scaling_page.write(stored, Path("docs")))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernels": kernels,
     "servers": servers,
@@ -126,6 +158,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "replicas": killed_servers,
     "client": client,
     "card": card,
+    "ray": on_ray,
+    "pace": pace,
+    "scaling": scaling,
     "report": page,
     "all": everything,
     "quick": quick,

@@ -5,6 +5,7 @@ All contenders stand side by side and are loaded in turn, for short times: ratio
 processes do without requests, some hundredths of a core, slows the service alone too.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -52,17 +53,22 @@ def on_ray_serve(weights: Path, replicas: int) -> Contender:
 
 
 def run(model: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
-    """Returns: overhead and cores, each contender -> case -> spread of requests or texts a second, and ratios.
+    """Returns: overhead and cores, each contender -> case -> spread of requests or texts a second, their ratios, and
+    memory_mb of the service alone with this one model.
 
     Raises: ServerFailed where a server does not start.
     """
     writer, known = Writer.for_model(model), contenders(model)
     singles = writer.usual(40_000, seed=1)
+    memory: list[float] = []
     batches = [singles[at : at + TEXTS] for at in range(0, len(singles), TEXTS)]
 
     def overhead(server: Running, pool: Executor) -> dict[str, float]:
         requests = [server.contender.request(server.port, text) for text in singles]
-        return {f"{n} connections": loaded(pool, server, requests, n, effort).per_second for n in CONNECTIONS}
+        measured = {f"{n} connections": loaded(pool, server, requests, n, effort).per_second for n in CONNECTIONS}
+        if server.contender is known[ALONE]:
+            memory.append(resident_mb(server.pid))
+        return measured
 
     def both_cores(server: Running, pool: Executor) -> dict[str, float]:
         path = server.contender.path
@@ -76,6 +82,7 @@ def run(model: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, An
         "rounds": effort.rounds,
         "seconds": effort.seconds,
         "versions": versions("ray", "torch"),
+        "memory_mb": Spread.from_values(memory).stored(),
         "overhead": spreads(one_core),
         "cores": spreads(two_cores),
         "ratios": {
@@ -115,6 +122,11 @@ def loaded(pool: Executor, server: Running, requests: Sequence[bytes], connectio
     if result.failed:
         raise RuntimeError(f"{server.contender.name}: {result.failed} requests failed: read {server.contender.log}")
     return result
+
+
+def resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def spreads(measured: Mapping[str, Case]) -> dict[str, dict[str, dict[str, float]]]:

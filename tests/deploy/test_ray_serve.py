@@ -33,7 +33,7 @@ from models.inference.inspection import Inspection
 from models.inference.predictor import Predictor
 
 pytest.importorskip("ray", reason="Ray Serve was not tested: the extra `ray` is not installed (`make ray-test`)")
-from bench.scaling.ray import on_ray_serve  # noqa: E402  # it needs Ray
+from bench.scaling.ray import on_ray_serve  # it needs Ray
 
 MODEL = "tiny-zh-lstm"
 TEXTS = ["酒店不错，服务很好。", "服务很差！", "我想吃汉堡", "中国女排在北京战胜了巴西队"]
