@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-quick stress audit format lock clean torch
+.PHONY: help serve test ray-test lint lecture explanations notebooks examples page-pictures bench bench-quick stress audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,6 +19,9 @@ serve: $(VENV)/.serve ## install what is missing into .venv/ and start the serve
 
 test: $(VENV)/.test ## install what is missing into .venv/ and run the tests
 	$(BIN)/python -m pytest $(TESTS)
+
+ray-test: $(VENV)/.ray ## install Ray Serve too, and test the service on it: two replicas, killed under load
+	$(BIN)/python -m pytest tests/deploy/test_ray_serve.py
 
 lint: $(VENV)/.test ## style and types
 	$(BIN)/ruff check .
@@ -96,6 +99,12 @@ $(VENV)/.serve: requirements/serve.lock requirements/torch.txt $(SOURCES) | $(VE
 $(VENV)/.test: requirements/test.lock requirements/torch.txt $(SOURCES) | $(VENV)/.python
 	$(call install,requirements/test.lock)
 	@touch $@ $(VENV)/.serve
+
+$(VENV)/.ray: $(VENV)/.test
+	@mkdir -p build
+	sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' requirements/test.lock > build/tested.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c build/tested.txt -c requirements/torch.txt --no-build-isolation -e .[ray]
+	@touch $@
 
 $(VENV)/.audit: requirements/audit.lock | $(VENV)/.python
 	$(PYTHON) -m venv $(AUDIT)

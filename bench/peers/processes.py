@@ -33,6 +33,12 @@ class Running:
     contender: Contender
     port: int
     pid: int
+    mark: str
+
+    def cpu_s(self) -> float:
+        """Processor time that its processes have used so far, all together."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        return sum(_cpu_ticks(Path(f"/proc/{pid}/stat")) for pid in _marked(self.mark)) / ticks
 
 
 def cores() -> int:
@@ -63,7 +69,7 @@ def running(contender: Contender, pinned: bool = True) -> Iterator[Running]:
             )
             try:
                 _wait(process, contender, port)
-                yield Running(contender, port, process.pid)
+                yield Running(contender, port, process.pid, mark)
             finally:
                 _stop(process, mark)
 
@@ -117,3 +123,12 @@ def _read(environ: Path) -> list[bytes]:
         return environ.read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def _cpu_ticks(stat: Path) -> int:
+    """In user and kernel mode; 0 for a process that has just ended. The name may hold spaces and ends with ")"."""
+    try:
+        fields = stat.read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])

@@ -6,6 +6,7 @@ processes do without requests, some hundredths of a core, slows the service alon
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from ..load import Load, load, request
+from ..load import load, request
 from ..peers.client import Writer, clients
 from ..peers.processes import Running, running
 from ..peers.table import HOST, MODEL, Contender, ours
@@ -27,7 +28,8 @@ from . import on_ray
 ALONE, WORKERS, RAY, REPLICAS = "alone", "alone, 2 workers", "Ray Serve", "Ray Serve, 2 replicas"
 CONNECTIONS = (1, 64)
 TEXTS = 32  # of a request that leaves the load generator little to do beside two busy servers
-_WARM_S = 0.3
+_SETTLE_S = 8.0  # HAProxy is started anew for each replica that comes, and closes what connections it has
+PER_CPU = ", by processor time"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def run(model: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, An
 
     def overhead(server: Running, pool: Executor) -> dict[str, float]:
         requests = [server.contender.request(server.port, text) for text in singles]
-        measured = {f"{n} connections": loaded(pool, server, requests, n, effort).per_second for n in CONNECTIONS}
+        measured: dict[str, float] = {}
+        for n in CONNECTIONS:
+            measured |= {f"{n} connections{unit}": x for unit, x in loaded(pool, server, requests, n, effort).items()}
         if server.contender is known[ALONE]:
             memory.append(resident_mb(server.pid))
         return measured
@@ -73,7 +77,7 @@ def run(model: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, An
     def both_cores(server: Running, pool: Executor) -> dict[str, float]:
         path = server.contender.path
         bodies = [request(HOST, server.port, path, orjson.dumps({"inputs": texts})) for texts in batches]
-        return {"texts": TEXTS * loaded(pool, server, bodies, 8, effort).per_second}
+        return {f"texts{unit}": TEXTS * x for unit, x in loaded(pool, server, bodies, 8, effort).items()}
 
     one_core = rounds({name: known[name] for name in (ALONE, RAY)}, overhead, effort, True, say)
     two_cores = rounds(known, both_cores, effort, False, say)
@@ -87,8 +91,8 @@ def run(model: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, An
         "cores": spreads(two_cores),
         "ratios": {
             **{f"{RAY} / {ALONE}, {case}": ratio(one_core, RAY, ALONE, case) for case in one_core[ALONE]},
-            f"{WORKERS} / {ALONE}": ratio(two_cores, WORKERS, ALONE, "texts"),
-            f"{REPLICAS} / {RAY}": ratio(two_cores, REPLICAS, RAY, "texts"),
+            **{f"{WORKERS} / {ALONE}, {case}": ratio(two_cores, WORKERS, ALONE, case) for case in two_cores[ALONE]},
+            **{f"{REPLICAS} / {RAY}, {case}": ratio(two_cores, REPLICAS, RAY, case) for case in two_cores[RAY]},
         },
     }
 
@@ -107,6 +111,7 @@ def rounds(
     with ExitStack() as started:
         pool = started.enter_context(clients(1, pinned))
         servers = {name: started.enter_context(running(contender, pinned)) for name, contender in known.items()}
+        time.sleep(_SETTLE_S)
         for turn in range(effort.rounds):
             for name in rotated(list(known), turn):
                 for case, value in measure(servers[name], pool).items():
@@ -115,13 +120,20 @@ def rounds(
     return measured
 
 
-def loaded(pool: Executor, server: Running, requests: Sequence[bytes], connections: int, effort: Effort) -> Load:
-    """Raises: RuntimeError where a request failed."""
-    send = partial(load, HOST, server.port, requests, connections, _WARM_S, effort.seconds)
+def loaded(
+    pool: Executor, server: Running, requests: Sequence[bytes], connections: int, effort: Effort
+) -> dict[str, float]:
+    """Requests a second, and a second of processor time, that of all the server's processes: others on this machine
+    take time from the first, and little from the second.
+
+    Raises: RuntimeError where a request failed.
+    """
+    before = server.cpu_s()
+    send = partial(load, HOST, server.port, requests, connections, 0.0, effort.seconds)
     result = pool.submit(send).result()
     if result.failed:
         raise RuntimeError(f"{server.contender.name}: {result.failed} requests failed: read {server.contender.log}")
-    return result
+    return {"": result.per_second, PER_CPU: result.answered / (server.cpu_s() - before)}
 
 
 def resident_mb(pid: int) -> float:
