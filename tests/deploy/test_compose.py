@@ -76,6 +76,14 @@ def test_nginx_waits_as_long_as_the_service_and_takes_bodies_as_large() -> None:
     assert found["client_max_body_size"] * 2**20 >= settings.max_body_bytes
 
 
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_compose_takes_its_file() -> None:
+    command = ["docker-compose", "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
+    environment = {**os.environ, "GATESCOPE_STATE_KEY": "k" * 32}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def rules() -> list[dict[str, Any]]:
     (group,) = read("alerts.yml")["groups"]
