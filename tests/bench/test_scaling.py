@@ -1,11 +1,15 @@
-"""The arithmetic and the simulation of docs/scaling.md against formulas and a slow clock."""
+"""The arithmetic and the simulation of docs/scaling.md against formulas and a slow clock, and the page itself."""
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import results
+from bench.scaling import arithmetic, page
+from bench.scaling.arithmetic import Core
 from bench.scaling.simulation import Autoscaler, Burst, Service, simulate
 
 
@@ -70,3 +74,48 @@ def test_what_an_autoscaler_starts_answers_after_its_delay_and_not_before() -> N
     assert outcomes[0.0].calm_s < outcomes[10.0].calm_s < outcomes[math.inf].calm_s
     alone = simulate(burst.arrivals(seed=2), service, None, burst.start_s)
     assert outcomes[math.inf].waits_s.tolist() == alone.waits_s.tolist()
+
+
+CORE = Core(requests=2000.0, memory_mb=500.0)
+ANSWERS = {"prediction": 400.0, "gates_safetensors": 60_000.0, "gates_json": 200_000.0}
+
+
+def test_a_fleet_by_hand() -> None:
+    """1200 of a core's 2000 are used: 834 replicas, 14 machines of 64 cores, half a gigabyte each."""
+    assert arithmetic.fleet(1e6, CORE) == arithmetic.Fleet(834, 14, 417.0)
+    assert arithmetic.fleet(1e6, CORE, share=0.5).replicas == 1667
+
+
+def test_core_hours_and_links_by_hand() -> None:
+    assert arithmetic.core_hours(1e9, 36.0) == pytest.approx(10.0)
+    assert arithmetic.gbits(1e6, 400.0) == pytest.approx(8.0)
+    full = arithmetic.answers_of_a_link(ANSWERS["gates_json"])
+    assert arithmetic.gbits(full, ANSWERS["gates_json"]) == pytest.approx(arithmetic.LINK_GBITS)
+
+
+def test_limits_stand_in_the_order_in_which_they_are_met() -> None:
+    found = [limit.requests for limit in arithmetic.limits(CORE, ANSWERS)]
+    assert found == sorted(found)
+    assert found[0] == CORE.requests
+
+
+def test_the_page_stands_with_and_without_ray_and_batch() -> None:
+    pace = results.read(page.STORED)["pace"]
+    alone = page.fields({"pace": pace})
+    assert "bench ray" in str(alone["million_table"])
+    assert "not timed" in str(alone["batch"])
+    timed = page.fields(
+        {"pace": pace, "batch": {"rows": {"median": 1234.0, "low": 1, "high": 2}, "machine": {"cores": 2}}}
+    )
+    assert "| rows | 1,234 |" in str(timed["batch"])
+    assert "cores" not in str(timed["batch"]).lower()
+
+
+def test_the_page_shows_what_is_stored() -> None:
+    stored, text = results.read(page.STORED), Path("docs/scaling.md").read_text("utf-8")
+    assert page.pace_table(stored["pace"]) in text
+    assert page.answers_table(stored["pace"]["answers"]) in text
+    assert page.core_hours_table(stored["pace"]) in text
+    assert page.ray_table(stored["ray"]) in text
+    assert page.cores_table(stored["ray"]) in text
+    assert page.limits_table(Core.measured(stored["ray"]), stored["pace"]["answers"]) in text
