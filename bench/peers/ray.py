@@ -6,7 +6,7 @@ process on the same core. Ray reads that mode and the replica's port from the en
 
 from typing import Any
 
-import ray  # type: ignore[import-not-found]  # installed only in its own environment
+import ray  # installed only in its own environment
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse
