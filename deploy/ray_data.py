@@ -8,6 +8,7 @@ after a node has gone, writes the same part again. Parts that are done stay done
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -30,6 +31,7 @@ def ray_engine(actors: int) -> Engine:
             yield iter(())
             return
         ray.init(log_to_driver=False, configure_logging=False, ignore_reinit_error=True)
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         ray.data.DataContext.get_current().enable_progress_bars = False
 
         class Actor:  # in here, so that it travels by value: the cluster need not have this file
@@ -41,7 +43,9 @@ def ray_engine(actors: int) -> Engine:
 
         rows = [asdict(block) for block in blocks]
         dataset = ray.data.from_items(rows, override_num_blocks=len(rows))  # one row a block: so they are shared out
-        answered = dataset.map(Actor, concurrency=min(actors, len(blocks)), num_cpus=1).iter_rows()
+        answered = dataset.map(
+            Actor, compute=ray.data.ActorPoolStrategy(size=min(actors, len(blocks))), num_cpus=1
+        ).iter_rows()
         try:
             yield (report for row in answered if (report := job.parts.report(row["index"])))
         finally:

@@ -15,7 +15,7 @@ from .columns import columns_of
 from .journal import Parts, opened, remove, write_durably
 from .local import Engine
 from .outputs import OUTPUTS, Naming
-from .sources import Block, open_source
+from .sources import BLOCK_ROWS, Block, open_source
 
 _FORMAT = 1  # of parts and records: another one cannot be gone on with
 
@@ -33,6 +33,7 @@ class Request:
     asked: tuple[str, ...] = ()
     text_column: str = "text"
     naming: Naming = field(default_factory=Naming)
+    block_rows: int = BLOCK_ROWS
     replace: bool = False
 
     @property
@@ -57,7 +58,7 @@ def run(request: Request, predictor: Predictor, engine: Engine, progress: Progre
     """
     check_output(request)
     columns = columns_of(request.asked, predictor.shape)
-    source = open_source(request.input, request.text_column, request.naming.names(columns.columns))
+    source = open_source(request.input, request.text_column, request.naming.names(columns.columns), request.block_rows)
     blocks = list(source.blocks())
     parts = Parts(request.folder, request.output.suffix)
     with opened(request.folder, _facts(request, predictor, columns.names, blocks)):
@@ -103,4 +104,5 @@ def _facts(request: Request, predictor: Predictor, columns: tuple[str, ...], blo
         "--text-column": request.text_column,
         "--prefix": request.naming.prefix,
         "--decimals": request.naming.decimals,
+        "--block-rows": request.block_rows,
     }

@@ -13,12 +13,13 @@ from models.batch.columns import ANSWERS, FIELDS
 from models.batch.local import Engine, cores, local_engine
 from models.batch.outputs import Naming
 from models.batch.run import Outcome, Request, run
+from models.batch.sources import BLOCK_ROWS
 from models.checkpoint.checkpoint import MANIFEST
 from models.errors import BatchError
 from models.recurrence.cells import TENSORS
 
 from ..settings import read_settings
-from .arguments import as_type, index
+from .arguments import Item, as_type, index
 
 _RAY = Path(__file__).parents[2] / "deploy/ray_data.py"
 
@@ -61,16 +62,23 @@ def add_batch(commands: Any) -> None:
     columns.add_argument("--add", type=_names, default=(), metavar="NAME,...", help=_add_help())
     columns.add_argument("--prefix", default="", metavar="P", help="stands before the name of each new column")
     columns.add_argument(
-        "--decimals", type=as_type(_decimals), default=6, metavar="N", help="0 to 9, of reductions in JSON lines"
+        "--decimals", type=as_type(_within(0, 9)), default=6, metavar="N", help="0 to 9, of reductions in JSON lines"
     )
     work = parser.add_argument_group("the work")
     work.add_argument("--engine", choices=("local", "ray"), default="local", help=_PARALLEL)
     work.add_argument(
         "--processes",
-        type=as_type(_processes),
+        type=as_type(_within(1, 1024)),
         default=cores(),
         metavar="N",
         help="default: the cores, here %(default)s",
+    )
+    work.add_argument(
+        "--block-rows",
+        type=as_type(_within(1, 65536)),
+        default=BLOCK_ROWS,
+        metavar="N",
+        help="of a block, which one process answers as a whole and a kill costs; less for long texts and gates",
     )
     work.add_argument("--replace", action="store_true", help="write OUT anew where it is there already")
     parser.set_defaults(run=_batch)
@@ -90,16 +98,13 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-def _decimals(value: str) -> int:
-    if (found := index(value)) > 9:
-        raise ValueError(f"found {value!r}, allowed are 0 to 9")
-    return found
+def _within(least: int, most: int) -> Item:
+    def item(value: str) -> int:
+        if not least <= (found := index(value)) <= most:
+            raise ValueError(f"found {value!r}, allowed are {least} to {most}")
+        return found
 
-
-def _processes(value: str) -> int:
-    if not 1 <= (found := index(value)) <= 1024:
-        raise ValueError(f"found {value!r}, allowed are 1 to 1024")
-    return found
+    return item
 
 
 def _batch(options: argparse.Namespace) -> int:
@@ -110,6 +115,7 @@ def _batch(options: argparse.Namespace) -> int:
         options.add,
         options.text_column,
         Naming(options.prefix, options.decimals),
+        options.block_rows,
         options.replace,
     )
     predictor = load_predictor(request.model)

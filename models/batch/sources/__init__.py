@@ -8,13 +8,13 @@ from ...training.readers.tables import is_table
 from .json_lines import JsonLines
 from .lines import sample
 from .parquet import MAGIC, open_parquet
-from .source import Block, Rows, Source
+from .source import BLOCK_ROWS, Block, Rows, Source
 from .table import open_table
 
-__all__ = ["Block", "Rows", "Source", "open_source"]
+__all__ = ["BLOCK_ROWS", "Block", "Rows", "Source", "open_source"]
 
 
-def open_source(path: Path, text_column: str, reserved: frozenset[str]) -> Source:
+def open_source(path: Path, text_column: str, reserved: frozenset[str], block_rows: int = BLOCK_ROWS) -> Source:
     """The file's reader, told by its name and its first bytes. reserved: names that no column of the file may have.
 
     Raises: BatchError where the file cannot be read, holds no row, has a reserved column, or where none of the rows
@@ -27,13 +27,13 @@ def open_source(path: Path, text_column: str, reserved: frozenset[str]) -> Sourc
     if is_utf16(head):
         raise BatchError(f"{path}: {UTF16}")
     if head.startswith(MAGIC):
-        source: Source = open_parquet(path, text_column)
+        source: Source = open_parquet(path, text_column, block_rows)
     elif not head.strip():
         raise BatchError(f"{path} holds no row")
     elif is_table(path, text := head.decode("utf-8", "replace")):
-        source = open_table(path, text_column, text)
+        source = open_table(path, text_column, text, block_rows)
     else:
-        source = JsonLines(path, text_column, reserved)
+        source = JsonLines(path, text_column, reserved, block_rows)
     _check(source, reserved)
     return source
 

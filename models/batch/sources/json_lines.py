@@ -1,5 +1,7 @@
 """JSON lines. A row goes out as it came in, byte for byte, with the answers behind."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from ...training.readers.labelled import ARRAY, missing_key, text_problem
 from ..arrow import Values, table_of
 from .lines import LONG, first_byte, lines
 from .source import BLOCK_BYTES, BLOCK_ROWS, Block, Rows
+
+_LONG_NUMBER = re.compile(rb"\d{19}")  # orjson reads an integer of more than 64 bits as a float, json as it is
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,14 @@ class JsonLines:
     path: Path
     text_column: str
     reserved: frozenset[str]
+    block_rows: int = BLOCK_ROWS
 
     def blocks(self) -> Iterator[Block]:
         start = stop = first_byte(self.path)
         index, number, first, rows = 0, 0, 1, 0
         with self.path.open("rb") as file:
             for line in lines(file, start):
-                if rows and (rows == BLOCK_ROWS or line.start - start >= BLOCK_BYTES):
+                if rows and (rows == self.block_rows or line.start - start >= BLOCK_BYTES):
                     yield Block(index, start, stop, first, rows)
                     index, start, first, rows = index + 1, line.start, number + 1, 0
                 number, stop = number + 1, line.stop
@@ -76,6 +81,8 @@ class JsonLines:
             found = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             return {}, self._unreadable(content, error)
+        if _LONG_NUMBER.search(content):
+            found = json.loads(content)
         if isinstance(found, dict):
             if taken := sorted(self.reserved & found.keys()):
                 return {}, f"the row has {taken[0]!r}, which an answer would overwrite: --prefix renames the answers"

@@ -43,6 +43,7 @@ class _Cursor:
     """Batches of one row group, read on from where the last block ended: a group is never wholly in memory."""
 
     file: Any
+    block_rows: int
     group: int = -1
     next_row: int = 0  # of the group
     batches: Iterator[Any] = field(default_factory=lambda: iter(()))
@@ -50,7 +51,7 @@ class _Cursor:
     def rows(self, group: int, first: int, count: int) -> Any:
         if group != self.group or first < self.next_row:
             self.group, self.next_row = group, 0
-            self.batches = self.file.iter_batches(BLOCK_ROWS, row_groups=[group], use_threads=False)
+            self.batches = self.file.iter_batches(self.block_rows, row_groups=[group], use_threads=False)
         while True:
             batch = next(self.batches)
             self.next_row += batch.num_rows
@@ -63,12 +64,13 @@ class _Cursor:
 class ParquetRows:
     path: Path
     text_column: str
+    block_rows: int = BLOCK_ROWS
 
     def blocks(self) -> Iterator[Block]:
         start = index = 0
         for rows in self._group_sizes:
-            for first in range(0, rows, BLOCK_ROWS):
-                stop = start + min(first + BLOCK_ROWS, rows)
+            for first in range(0, rows, self.block_rows):
+                stop = start + min(first + self.block_rows, rows)
                 yield Block(index, start + first, stop, start + first + 1, stop - start - first)
                 index += 1
             start += rows
@@ -88,7 +90,7 @@ class ParquetRows:
     def _cursor(self) -> _Cursor:
         import pyarrow.parquet
 
-        return _Cursor(pyarrow.parquet.ParquetFile(self.path, pre_buffer=False))
+        return _Cursor(pyarrow.parquet.ParquetFile(self.path, pre_buffer=False), self.block_rows)
 
     @cached_property
     def _group_sizes(self) -> list[int]:
@@ -97,13 +99,13 @@ class ParquetRows:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the open file: a process opens its own."""
-        return {"path": self.path, "text_column": self.text_column}
+        return {"path": self.path, "text_column": self.text_column, "block_rows": self.block_rows}
 
 
-def open_parquet(path: Path, text_column: str) -> ParquetRows:
+def open_parquet(path: Path, text_column: str, block_rows: int = BLOCK_ROWS) -> ParquetRows:
     """Raises: BatchError where it is no Parquet file or has no text in that column."""
     pyarrow = require()
-    source = ParquetRows(path, text_column)
+    source = ParquetRows(path, text_column, block_rows)
     try:
         schema = source._cursor.file.schema_arrow
     except (pyarrow.ArrowException, OSError) as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-BLOCK_ROWS = 4096  # of a block at most: a kill costs each process one block
+BLOCK_ROWS = 4096  # of a block at most, unless another number is asked for: a kill costs each process one block
 BLOCK_BYTES = 4 << 20  # a block ends after so many bytes of text, whatever its rows
 
 

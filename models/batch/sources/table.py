@@ -79,6 +79,7 @@ class Table:
     quoting: Quoting
     header: tuple[str, ...] = ()
     place: int = 0
+    block_rows: int = BLOCK_ROWS
     start: int = 0
     line: int = 1
 
@@ -86,7 +87,7 @@ class Table:
         index, start, first, rows = 0, self.start, self.line, 0
         record = None
         for record in self.records(self.start, None, self.line):
-            if rows and (rows == BLOCK_ROWS or record.start - start >= BLOCK_BYTES):
+            if rows and (rows == self.block_rows or record.start - start >= BLOCK_BYTES):
                 yield Block(index, start, record.start, first, rows)
                 index, start, first, rows = index + 1, record.start, record.line, 0
             rows += 1
@@ -125,13 +126,13 @@ class Table:
                     start, line = end, line + 1
 
 
-def open_table(path: Path, text_column: str, head: str) -> Table:
+def open_table(path: Path, text_column: str, head: str, block_rows: int = BLOCK_ROWS) -> Table:
     """The reader of a table that begins with the lines of `head`.
 
     Raises: BadRow where the header lacks the column; BatchError where it names one twice or the file has no row.
     """
     delimiter = delimiter_of(path, head, [text_column])
-    table = Table(path, delimiter, quoting_of(head, delimiter), start=first_byte(path))
+    table = Table(path, delimiter, quoting_of(head, delimiter), block_rows=block_rows, start=first_byte(path))
     first = next(table.records(table.start, None, 1), None)
     if first is None or first.problem:
         raise BatchError(f"{path}:{first.line}: {first.problem}" if first else f"{path} holds no row")
