@@ -13,7 +13,7 @@ from ..inference.predictor import Predictor
 from ..runtime.cpu.fused import FusedRunner
 from ..runtime.cpu.tables import tabulate
 from .columns import columns_of
-from .journal import BlockReport, Parts, write_durably
+from .journal import BlockReport, Parts, write_whole
 from .outputs import OUTPUTS, Answered, Naming
 from .sources import Block, Rows, Source
 
@@ -64,7 +64,7 @@ class BlockWorker:
         def write(file: BinaryIO) -> None:
             kinds.update(self.output.write(file, answered, self.columns.columns, self.job.naming))
 
-        size = write_durably(parts.part(block.index), write)
+        size = write_whole(parts.part(block.index), write)
         report = BlockReport(block.index, len(answered.predictions), len(answered.problems), size, kinds)
         parts.commit(report)
         return report

@@ -1,7 +1,7 @@
 """What a run is and which of its blocks are done, as files in a folder beside the output.
 
-A block is done once its record is there, and the record comes after its part: each is written under another name,
-brought to the disk and renamed, so that neither a kill nor a power cut leaves half of one. The folder's lock is held by
+A block is done once its record is there, and the record comes after its part, which is written under another name,
+brought to the disk and renamed: neither a kill nor a power cut leaves half of one. The folder's lock is held by
 a run and its workers: those of a killed run end their block first, and the next run waits for them.
 """
 
@@ -33,8 +33,11 @@ class BlockReport:
     columns: dict[str, str] = field(default_factory=dict)
 
 
-def write_durably(path: Path, write: Callable[[BinaryIO], object], beside: Path | None = None) -> int:
-    """The file whole or not at all; returns its bytes. beside: the folder where it is written first."""
+def write_whole(path: Path, write: Callable[[BinaryIO], object], beside: Path | None = None) -> int:
+    """The file whole or not at all, its bytes on the disk before it has its name; returns how many they are.
+
+    beside: the folder where it is written first.
+    """
     aside = (beside or path.parent) / f".{path.name}.{os.getpid()}"
     with aside.open("wb") as file:
         write(file)
@@ -42,12 +45,16 @@ def write_durably(path: Path, write: Callable[[BinaryIO], object], beside: Path 
         os.fsync(file.fileno())
         size = file.tell()
     aside.replace(path)
+    return size
+
+
+def keep_name(path: Path) -> None:
+    """Bring the name of a file to the disk too."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return size
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,14 @@ class Parts:
         return self.folder / f"{index:08}.json"
 
     def commit(self, report: BlockReport) -> None:
-        """From now on the block is done; its part is there already."""
-        write_durably(self.record(report.index), lambda file: file.write(json.dumps(asdict(report)).encode()))
+        """From now on the block is done; its part is there already.
+
+        Not brought to the disk: a record that a power cut takes costs a block's work, and half of one is no record.
+        """
+        record = self.record(report.index)
+        aside = record.with_name(f".{record.name}.{os.getpid()}")
+        aside.write_text(json.dumps(asdict(report)), "utf-8")
+        aside.replace(record)
 
     def report(self, index: int) -> BlockReport | None:
         """The record of a block that is done; None where it is not, or where its part has not the bytes recorded."""
@@ -111,7 +124,7 @@ def remove(folder: Path) -> None:
 def _check(folder: Path, facts: dict[str, Any]) -> None:
     path = folder / MANIFEST
     if not path.exists():
-        write_durably(path, lambda file: file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode()))
+        write_whole(path, lambda file: file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode()))
         return
     try:
         begun: dict[str, Any] = json.loads(path.read_bytes())

@@ -42,6 +42,9 @@ class Output(Protocol):
     @property
     def suffix(self) -> str: ...
 
+    def check(self) -> None:
+        """Raises: BatchError where something that it needs is not installed."""
+
     def write(self, file: BinaryIO, answered: Answered, columns: Sequence[Column], naming: Naming) -> dict[str, str]:
         """Write a part; returns the kinds of the user's columns, where they were found row by row."""
 
@@ -52,6 +55,9 @@ class JsonLinesOutput:
     """The user's object, then the answers; of a row with a problem `ERROR` and `ERROR_LINE`."""
 
     suffix = ".jsonl"
+
+    def check(self) -> None:
+        pass
 
     def write(self, file: BinaryIO, answered: Answered, columns: Sequence[Column], naming: Naming) -> dict[str, str]:
         objects = answered.rows.columns.objects()
@@ -77,6 +83,9 @@ class ParquetOutput:
     """The user's columns with their types, then the answers, then `ERROR` and `ERROR_LINE`, null in most rows."""
 
     suffix = ".parquet"
+
+    def check(self) -> None:
+        require()
 
     def write(self, file: BinaryIO, answered: Answered, columns: Sequence[Column], naming: Naming) -> dict[str, str]:
         pyarrow = require()

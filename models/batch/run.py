@@ -12,7 +12,7 @@ from ..errors import BatchError
 from ..inference.predictor import Predictor
 from .blocks import Job
 from .columns import columns_of
-from .journal import Parts, opened, remove, write_durably
+from .journal import Parts, keep_name, opened, remove, write_whole
 from .local import Engine
 from .outputs import OUTPUTS, Naming
 from .sources import BLOCK_ROWS, Block, open_source
@@ -72,16 +72,18 @@ def run(request: Request, predictor: Predictor, engine: Engine, progress: Progre
                 advance(report.rows)
         ordered = [done[block.index] for block in blocks]
         output = OUTPUTS[request.output.suffix]
-        write_durably(request.output, lambda file: output.join(file, parts, ordered), beside=request.folder)
+        write_whole(request.output, lambda file: output.join(file, parts, ordered), beside=request.folder)
+        keep_name(request.output)
         remove(request.folder)
     return Outcome(sum(r.rows for r in ordered), sum(r.errors for r in ordered), resumed)
 
 
 def check_output(request: Request) -> None:
-    """Raises: BatchError where the output has no name that is known, stands already, or has no folder."""
+    """Raises: BatchError where the output has no name that is known, is there, has no folder or lacks an extra."""
     output = request.output
     if output.suffix not in OUTPUTS:
         raise BatchError(f"OUT is {str(output)!r}: a name that ends in {' or '.join(OUTPUTS)} is allowed")
+    OUTPUTS[output.suffix].check()
     if output.is_dir() or not output.parent.is_dir():
         found = "a folder" if output.is_dir() else f"and there is no folder {str(output.parent)!r}"
         raise BatchError(f"OUT is {str(output)!r}, {found}: name a file in a folder that is there")
