@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-quick audit format lock clean torch
+.PHONY: help serve test lint lecture explanations notebooks examples page-pictures bench bench-batch bench-quick audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,9 @@ page-pictures: $(VENV)/.test ## photograph the inspector page in Chromium; write
 
 bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machine; writes docs/performance.md
 	$(BIN)/python -m bench all
+
+bench-batch: $(VENV)/.test ## `gatescope batch`: speed, 20 kills, memory of a million rows; ten minutes, writes docs/scaling/results.json
+	$(BIN)/python -m bench batch
 
 bench-quick: $(VENV)/.test ## a few cases without peers, under three minutes; fails where a ratio has grown
 	$(BIN)/python -m bench quick

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import forgeries, growth, replicas, report, results, serving, streaming, summary
+from . import batch, forgeries, growth, replicas, report, results, serving, streaming, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
 from .targets import place, regressed, verdicts
@@ -113,6 +113,11 @@ def killed_servers(options: argparse.Namespace) -> None:
     print(replicas.run(options.weights, "zh-sentiment-lstm", steps=100_000, every_s=5.0))
 
 
+def files(options: argparse.Namespace) -> None:
+    """`gatescope batch`: processes beside one, a loop over the client, kills, memory of a million rows: 10 minutes."""
+    results.merge("batch", batch.run(options.weights, options.rounds, say), batch.STORED)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernels": kernels,
     "servers": servers,
@@ -120,6 +125,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "streaming": streams,
     "forgeries": forged_tokens,
     "replicas": killed_servers,
+    "batch": files,
     "card": card,
     "report": page,
     "all": everything,
