@@ -8,7 +8,7 @@ TORCH_INDEX_URL ?=
 
 SOURCES := pyproject.toml $(wildcard setup.py) $(wildcard models/runtime/cpu/kernel/*.cpp models/runtime/cpu/kernel/*.hpp models/runtime/cpu/kernel/*.h)
 
-.PHONY: help serve test ray-test lint lecture explanations notebooks examples page-pictures bench bench-quick stress audit format lock clean torch
+.PHONY: help serve test ray-test lint lecture explanations notebooks examples page-pictures bench bench-batch bench-quick stress audit format lock clean torch
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,6 +50,9 @@ page-pictures: $(VENV)/.test ## photograph the inspector page in Chromium; write
 bench: $(VENV)/.test ## everything beside its peers, an hour alone on the machine; writes docs/performance.md
 	$(BIN)/python -m bench all
 
+bench-batch: $(VENV)/.test ## `gatescope batch`: speed, 20 kills, memory of a million rows; ten minutes, writes docs/scaling/results.json
+	$(BIN)/python -m bench batch
+
 bench-quick: $(VENV)/.test ## a few cases without peers, under three minutes; fails where a ratio has grown
 	$(BIN)/python -m bench quick
 
@@ -77,7 +80,7 @@ lock: $(VENV)/.test ## choose versions anew and pin them by hash; no address is 
 	$(PIN) --extra train -c requirements/image.lock -o requirements/serve.lock pyproject.toml
 	sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' requirements/serve.lock | grep -v '^python-dateutil==' > build/served.txt  # kserve's client needs an older one
 	printf 'pip-audit>=2.10,<3\npip-licenses>=5.5,<6\n' | $(PIN) -o requirements/audit.lock -
-	$(PIN) --extra train --extra dev -c build/served.txt -o requirements/test.lock pyproject.toml
+	$(PIN) --extra train --extra parquet --extra dev -c build/served.txt -o requirements/test.lock pyproject.toml
 
 PIN = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --unsafe-package torch --strip-extras --no-header \
       --annotation-style=line --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options

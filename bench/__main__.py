@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import client_size, forgeries, growth, replicas, report, results, serving, streaming, summary
+from . import batch, client_size, forgeries, growth, replicas, report, results, serving, streaming, summary
 from .peers.environments import InstallFailed, ensure
 from .results import Results
 from .scaling import page as scaling_page
@@ -149,6 +149,11 @@ def scaling(options: argparse.Namespace) -> None:
     print(scaling_page.write(stored, Path("docs")))
 
 
+def files(options: argparse.Namespace) -> None:
+    """`gatescope batch`: processes beside one, a loop over the client, kills, memory of a million rows: 10 minutes."""
+    results.merge("batch", batch.run(options.weights, options.rounds, say), batch.STORED)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "kernels": kernels,
     "servers": servers,
@@ -157,6 +162,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "forgeries": forged_tokens,
     "replicas": killed_servers,
     "client": client,
+    "batch": files,
     "card": card,
     "ray": on_ray,
     "pace": pace,

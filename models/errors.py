@@ -14,9 +14,10 @@ ModelError
 │   ├── NotStreamable
 │   ├── SelectionError
 │   └── OptionError
-└── TrainingError              data or a recipe that cannot be trained on
-    ├── BadRow
-    └── RecipeError
+├── TrainingError              data or a recipe that cannot be trained on
+│   ├── BadRow
+│   └── RecipeError
+└── BatchError                 a file of texts that cannot be answered
 
 Every message is one sentence: what was found, what is allowed, what to do.
 """
@@ -120,3 +121,7 @@ class BadRow(TrainingError):
 
 class RecipeError(TrainingError):
     """A hyperparameter that is unknown or out of its range."""
+
+
+class BatchError(ModelError):
+    """A batch cannot start or go on; the message says what to change."""

@@ -31,7 +31,10 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODEL_ROOMS = ("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference")
+MODEL_ROOMS = (
+    *("errors", "text", "recurrence", "network", "checkpoint", "runtime", "analysis", "training", "inference"),
+    "batch",
+)
 SERVICE_ROOMS = (
     *(
         "version",

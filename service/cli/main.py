@@ -1,7 +1,8 @@
 """The command line, `gatescope VERB`; `python -m service` is the same.
 
 serve starts the server and settings prints its settings; list, predict, inspect and the analyses ask one; train and
-evaluate make and measure models. Exit status: 0; 1 where the server refuses; 2 where the command cannot be carried out.
+evaluate make and measure models, batch answers a file without a server. Exit status: 0; 1 where the server refuses or
+a row of a file has no answer; 2 where the command cannot be carried out.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from .terminal import check_words, prepare_streams
 
 log = logging.getLogger(__name__)
 _LOCAL = {
+    "batch": "answer a file of texts, in parallel, without a server",
     "train": "train a model on your own data",
     "pretrain": "train a language model to start from",
     "evaluate": "measure a model on labelled data",
@@ -38,6 +40,7 @@ _BROKEN_PIPE, _INTERRUPTED = 141, 130  # as a shell reports SIGPIPE and SIGINT
 _GROUPS = {
     "run a server": ("serve", "settings"),
     "ask a server": ("list", "predict", "inspect"),
+    "answer files": ("batch",),
     "look inside": ("memory", "attribute", "compare", "intervene", "top", "render"),
     "make models": ("train", "pretrain", "evaluate", "robustness", "faithfulness"),
 }
@@ -151,12 +154,14 @@ def _add_local(commands: Any, verb: str) -> None:
         for name, note in _LOCAL.items():
             commands.add_parser(name, help=note)
         return
+    from .batch import add_batch
     from .evaluation import add_evaluate
     from .faithfulness import add_faithfulness
     from .pretraining import add_pretrain
     from .robustness import add_robustness
     from .training import add_train
 
+    add_batch(commands)
     add_pretrain(commands)
     add_robustness(commands)
     add_train(commands)

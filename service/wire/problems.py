@@ -26,6 +26,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     m.NotStreamable: (422, "Not streamable"),
     m.CheckpointError: (404, "Model could not be loaded"),
     m.TrainingError: (422, "Training impossible"),
+    m.BatchError: (422, "Batch impossible"),
     s.Unauthorized: (401, "No valid key"),
     s.MalformedBody: (400, "Malformed JSON"),
     s.NotJson: (415, "Not JSON"),

@@ -8,8 +8,8 @@ from ...errors import BadRow, TrainingError
 
 Row = TypeVar("Row")
 
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+UTF16 = "not UTF-8 but UTF-16: save the file as UTF-8"
 _LIKELY = 0.9  # share of the characters beyond ASCII that stand in GB 2312: Chinese text has nearly all of them there
 
 
@@ -22,18 +22,24 @@ def read_text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
-    if raw.startswith(_UTF16):
-        raise BadRow(path, 1, "not UTF-8 but UTF-16: save the file as UTF-8")
-    raw = raw.removeprefix(_BOM)
+    if is_utf16(raw):
+        raise BadRow(path, 1, UTF16)
+    raw = raw.removeprefix(BOM)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        if _is_gbk(raw):
-            problem = f"not UTF-8 but GBK, as it seems: `iconv -f GB18030 -t UTF-8 {path.name}` converts it"
-        else:
-            problem = f"not UTF-8 (byte 0x{raw[error.start]:02x}, {error.reason}): save the file as UTF-8"
-        raise BadRow(path, line, problem) from error
+        raise BadRow(path, raw.count(b"\n", 0, error.start) + 1, encoding_problem(raw, path, error)) from error
+
+
+def is_utf16(raw: bytes) -> bool:
+    return raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def encoding_problem(raw: bytes, path: Path, error: UnicodeDecodeError) -> str:
+    """The sentence for bytes that are not UTF-8, with what they seem to be."""
+    if _is_gbk(raw):
+        return f"not UTF-8 but GBK, as it seems: `iconv -f GB18030 -t UTF-8 {path.name}` converts it"
+    return f"not UTF-8 (byte 0x{raw[error.start]:02x}, {error.reason}): save the file as UTF-8"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
