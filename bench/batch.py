@@ -35,6 +35,7 @@ Say = Callable[[str], None]
 MODEL = "zh-sentiment-lstm"
 STORED = Path("docs/scaling/results.json")
 _LOOP_TEXTS = 64  # of one request of the user's own loop
+_KILLED_ROWS = 64  # of a block in the runs that are killed
 _EARLY = 10_000  # rows after which memory is first read
 
 
@@ -91,16 +92,16 @@ def kills(folder: Path, scratch: Path, rows: int, count: int, seed: int = 0) -> 
         scratch / "whole.jsonl",
         scratch / "out.jsonl",
     )
-    options = ["--model", str(folder), "--block-rows", "256"]
+    options = ["--model", str(folder), "--block-rows", str(_KILLED_ROWS)]
     begun = time.monotonic()
     _command(source, whole, *options).wait()
-    longest, blocks, killed, went_on = time.monotonic() - begun, -(-rows // 256), 0, 0
+    longest, blocks, killed, went_on = time.monotonic() - begun, -(-rows // _KILLED_ROWS), 0, 0
     while not out.exists():
         found = len(_records(out))
         process = _command(source, out, *options)
         if killed < count:
-            # by work done, so that 20 kills are spread over the whole of it; every fifth by the clock, in the start too
-            aim = found + draw.randint(0, 2 * blocks // count)
+            # by work done, of which all kills take half on average; every fifth by the clock, in the start too
+            aim = found + draw.randint(0, blocks // count)
             until = time.monotonic() + (draw.uniform(0, 0.2 * longest) if killed % 5 == 4 else 60 + longest)
             while process.poll() is None and len(_records(out)) < aim and time.monotonic() < until:
                 time.sleep(0.005)

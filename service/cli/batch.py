@@ -60,7 +60,9 @@ def add_batch(commands: Any) -> None:
     columns = parser.add_argument_group("columns")
     columns.add_argument("--text-column", default="text", metavar="NAME", help="of IN: a key or header, or a number")
     columns.add_argument("--add", type=_names, default=(), metavar="NAME,...", help=_add_help())
-    columns.add_argument("--prefix", default="", metavar="P", help="stands before the name of each new column")
+    columns.add_argument(
+        "--prefix", default="", metavar="P", help="stands before the name of each new column; none by default"
+    )
     columns.add_argument(
         "--decimals", type=as_type(_within(0, 9)), default=6, metavar="N", help="0 to 9, of reductions in JSON lines"
     )
@@ -89,7 +91,7 @@ def _add_help() -> str:
     fields = ", ".join(field for kind, fields in FIELDS.items() if kind != "phases" for field in fields)
     return (
         f"any of {', '.join(ANSWERS)}; a tensor ({gates}) with a reduction ({fields}), as in forget_gate.mean; "
-        f"phases.{', phases.'.join(FIELDS['phases'])} or phases, of an LSTM. Default: label,score of a classifier, "
+        f"phases.{', phases.'.join(FIELDS['phases'])} or phases, of an LSTM; default: label,score of a classifier, "
         "entities of a tagger"
     )
 
