@@ -20,7 +20,7 @@ serve: $(VENV)/.serve ## install what is missing into .venv/ and start the serve
 test: $(VENV)/.test ## install what is missing into .venv/ and run the tests
 	$(BIN)/python -m pytest $(TESTS)
 
-ray-test: $(VENV)/.ray ## install Ray too, and test on it: two replicas of the service, killed under load, and files
+ray-test: $(VENV)/.ray ## install Ray too, and test on it: two replicas, killed under load, and a batch
 	$(BIN)/python -m pytest tests/deploy/test_ray_serve.py tests/deploy/test_ray_data.py
 
 lint: $(VENV)/.test ## style and types

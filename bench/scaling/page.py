@@ -144,19 +144,31 @@ def core_hours_table(pace: Mapping[str, Any]) -> str:
 
 
 def batch(part: Mapping[str, Any] | None) -> str:
-    """Of `gatescope batch`, where its run stored figures: reading, writing and starting over are in them."""
+    """Of `gatescope batch`, where its run stored figures: reading and writing are in them, starting is not."""
     if part is None:
         return "`gatescope batch` was not timed in this run."
-    rows = [[name, number(value["median"] if isinstance(value, Mapping) else value)] for name, value in _numbers(part)]
-    return table(("`gatescope batch`", "measured"), rows)
-
-
-def _numbers(part: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """The part's figures with their names, at any depth; the machine and the versions are no figures."""
-    found: list[tuple[str, Any]] = []
-    for name, value in part.items():
-        if isinstance(value, int | float) or (isinstance(value, Mapping) and "median" in value):
-            found.append((f"{before}{name}", value))
-        elif isinstance(value, Mapping) and name not in ("machine", "versions"):
-            found += _numbers(value, f"{before}{name}, ")
-    return found
+    speed, kills, memory = part["speed"], part["kills"], part["memory"]
+    one, many, loop = "one_process", "processes", "client_loop"
+    rows = [
+        [name, *(number(speed[clock]["rows_per_second"][key]["median"]) for clock in ("by_cpu", "wall"))]
+        for key, name in ((one, "one process"), (many, f"{part['cores']} processes"), (loop, "a loop over the client"))
+    ] + [
+        [name, *(f"{speed[clock][ratio]['median']:.2f}" for clock in ("by_cpu", "wall"))]
+        for ratio, name in (
+            (f"{many}_to_{one}", f"{part['cores']} processes / one"),
+            (f"{many}_to_{loop}", f"{part['cores']} processes / the loop"),
+        )
+    ]
+    figures = table(("`gatescope batch`, rows a second", "by CPU time", "as the clock had it"), rows)
+    conditions = (
+        f"Medians of {speed['rounds']} rounds of {part['rows']:,} short texts on `{part['model']}`; the loop asks "
+        "for 64 at a time.\nCPU time is what the machine would do with nothing else on it; the clock counts what "
+        "others took too."
+    )
+    survived = (
+        f"kill -9 at {kills['kills']} moments of {kills['rows']:,} rows: {kills['lost']} lost, {kills['doubled']} "
+        f"doubled, {kills['different']} other than in a run that was let be.\nMemory at the end of {memory['rows']:,} "
+        f"rows / after {memory['early_rows']:,}: {memory['end_to_early']:.2f} "
+        f"({memory['end_bytes'] / 1e6:.0f} MB for all processes)."
+    )
+    return f"{figures}\n\n{conditions}\n\n{survived}"

@@ -104,11 +104,22 @@ def test_the_page_stands_with_and_without_ray_and_batch() -> None:
     alone = page.fields({"pace": pace})
     assert "bench ray" in str(alone["million_table"])
     assert "not timed" in str(alone["batch"])
-    timed = page.fields(
-        {"pace": pace, "batch": {"rows": {"median": 1234.0, "low": 1, "high": 2}, "machine": {"cores": 2}}}
-    )
-    assert "| rows | 1,234 |" in str(timed["batch"])
-    assert "cores" not in str(timed["batch"]).lower()
+    ratios = {"processes_to_one": {"median": 1.913}, "processes_to_client_loop": {"median": 2.5}}
+    paces = {name: {"median": 1234.0} for name in ("one_process", "processes", "client_loop")}
+    clock = {"rows_per_second": paces, **ratios}
+    part = {
+        "model": "tiny",
+        "rows": 1000,
+        "cores": 2,
+        "machine": {"cores": 2},
+        "speed": {"rounds": 3, "wall": clock, "by_cpu": clock},
+        "kills": {"kills": 20, "rows": 900, "lost": 1, "doubled": 0, "different": 0},
+        "memory": {"rows": 10**6, "early_rows": 10**4, "end_bytes": 5e8, "end_to_early": 1.04},
+    }
+    timed = str(page.fields({"pace": pace, "batch": part})["batch"])
+    assert "| one process | 1,234 | 1,234 |" in timed
+    assert "| 2 processes / one | 1.91 | 1.91 |" in timed
+    assert "1 lost, 0 doubled" in timed
 
 
 def test_the_page_shows_what_is_stored() -> None:
