@@ -155,8 +155,8 @@ def batch(part: Mapping[str, Any] | None) -> str:
     ] + [
         [name, *(f"{speed[clock][ratio]['median']:.2f}" for clock in ("by_cpu", "wall"))]
         for ratio, name in (
-            (f"{many}_to_{one}", f"{part['cores']} processes / one"),
-            (f"{many}_to_{loop}", f"{part['cores']} processes / the loop"),
+            ("processes_to_one", f"{part['cores']} processes / one"),
+            ("processes_to_client_loop", f"{part['cores']} processes / the loop"),
         )
     ]
     figures = table(("`gatescope batch`, rows a second", "by CPU time", "as the clock had it"), rows)

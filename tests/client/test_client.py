@@ -149,7 +149,11 @@ def test_every_problem_of_the_server_is_known() -> None:
     from models import errors as library
     from service.wire.problems import TABLE, error_type
 
-    inner = {library.CheckpointError, library.TrainingError, library.BatchError}  # said by others' names, or never over HTTP
+    inner = {
+        library.CheckpointError,
+        library.TrainingError,
+        library.BatchError,
+    }  # said by others' names, or never over HTTP
     served = {error_type(kind) for kind in TABLE if kind not in inner} - {"client_left", "startup_error"}
     assert served <= set(errors.kinds())
 
