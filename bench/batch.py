@@ -58,7 +58,8 @@ def speed(folder: Path, scratch: Path, rows: int, rounds: int, say: Say) -> dict
 
     Reading and writing files is part of all three; starting and loading is part of none. by_cpu: what CPU time alone
     comes to, as if nothing else ran: the work of one process counts whole, that of workers is divided among the cores,
-    and in the loop client and server wait for each other.
+    and in the loop client and server wait for each other. loops_to_one: the CPU time that busy loops, one for each
+    core, get all together beside that of one: what this machine had to give to more than one process.
     """
     source = write_rows(folder, scratch / "speed.jsonl", rows)
     predictor = load_predictor(folder)
@@ -78,7 +79,13 @@ def speed(folder: Path, scratch: Path, rows: int, rounds: int, say: Say) -> dict
                 own, workers, of_server = (b - a for a, b in zip(before, _cpu(server.pid), strict=True))
                 by_cpu[name].append(own + workers / cores() + (of_server if name == "client_loop" else 0.0))
                 say(f"round {turn + 1} of {rounds}: {name} {rows / wall[name][-1]:.0f} rows/s")
-    return {"rounds": rounds, "wall": _compared(rows, wall), "by_cpu": _compared(rows, by_cpu)}
+    control = [_loops(cores()) / _loops(1) for _ in range(rounds)]
+    return {
+        "rounds": rounds,
+        "wall": _compared(rows, wall),
+        "by_cpu": _compared(rows, by_cpu),
+        "loops_to_one": Spread.from_values(control).stored(),
+    }
 
 
 def kills(folder: Path, scratch: Path, rows: int, count: int, seed: int = 0) -> dict[str, int]:
@@ -214,6 +221,14 @@ def _cpu(server: int) -> tuple[float, float, float]:
     fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
     of_server = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return own.ru_utime + own.ru_stime, workers.ru_utime + workers.ru_stime, of_server
+
+
+def _loops(count: int, seconds: float = 0.5) -> float:
+    """CPU seconds that so many busy loops get together."""
+    loop = f"import time; end = time.time() + {seconds}\nwhile time.time() < end: pass\nprint(time.process_time())"
+    command = [sys.executable, "-S", "-c", loop]
+    running_loops = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]  # noqa: S603
+    return sum(float(process.communicate()[0]) for process in running_loops)
 
 
 def _command(*words: object) -> "subprocess.Popen[bytes]":

@@ -163,7 +163,8 @@ def batch(part: Mapping[str, Any] | None) -> str:
     conditions = (
         f"Medians of {speed['rounds']} rounds of {part['rows']:,} short texts on `{part['model']}`; the loop asks "
         "for 64 at a time.\nCPU time is what the machine would do with nothing else on it; the clock counts what "
-        "others took too."
+        f"others took too:\nthey left {part['cores']} busy loops {speed['loops_to_one']['median']:.2f} times the CPU "
+        "time of one, which no number of processes can exceed by the clock."
     )
     survived = (
         f"kill -9 at {kills['kills']} moments of {kills['rows']:,} rows: {kills['lost']} lost, {kills['doubled']} "

@@ -112,7 +112,7 @@ def test_the_page_stands_with_and_without_ray_and_batch() -> None:
         "rows": 1000,
         "cores": 2,
         "machine": {"cores": 2},
-        "speed": {"rounds": 3, "wall": clock, "by_cpu": clock},
+        "speed": {"rounds": 3, "wall": clock, "by_cpu": clock, "loops_to_one": {"median": 1.02}},
         "kills": {"kills": 20, "rows": 900, "lost": 1, "doubled": 0, "different": 0},
         "memory": {"rows": 10**6, "early_rows": 10**4, "end_bytes": 5e8, "end_to_early": 1.04},
     }
@@ -120,6 +120,7 @@ def test_the_page_stands_with_and_without_ray_and_batch() -> None:
     assert "| one process | 1,234 | 1,234 |" in timed
     assert "| 2 processes / one | 1.91 | 1.91 |" in timed
     assert "1 lost, 0 doubled" in timed
+    assert "they left 2 busy loops 1.02 times" in timed
 
 
 def test_the_page_shows_what_is_stored() -> None:
