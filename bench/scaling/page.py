@@ -164,7 +164,7 @@ def batch(part: Mapping[str, Any] | None) -> str:
         f"Medians of {speed['rounds']} rounds of {part['rows']:,} short texts on `{part['model']}`; the loop asks "
         "for 64 at a time.\nCPU time is what the machine would do with nothing else on it; the clock counts what "
         f"others took too:\nthey left {part['cores']} busy loops {speed['loops_to_one']['median']:.2f} times the CPU "
-        "time of one, which no number of processes can exceed by the clock."
+        "time of one, measured after the rounds."
     )
     survived = (
         f"kill -9 at {kills['kills']} moments of {kills['rows']:,} rows: {kills['lost']} lost, {kills['doubled']} "
