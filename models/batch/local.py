@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,10 +51,10 @@ def _workers(job: Job, predictor: Predictor, count: int) -> Iterator[dict[Connec
     try:
         for _ in range(count):
             own, other = context.Pipe()
-            # pickled also for a fork: a process opens its own files
-            process = context.Process(target=_work, args=(other, pickle.dumps(job), inherited), daemon=True)
+            process = context.Process(target=_work, args=(other, inherited), daemon=True)
             process.start()
             other.close()
+            own.send(job)  # also to a fork: a process opens its own files
             workers[own] = process
         yield workers
     finally:
@@ -95,14 +94,14 @@ def _reports(workers: dict[Connection, BaseProcess], blocks: Sequence[Block]) ->
             yield result
 
 
-def _work(connection: Connection, pickled_job: bytes, predictor: Predictor | None) -> None:
+def _work(connection: Connection, predictor: Predictor | None) -> None:
     """A worker's life: it ends with the process that started it, whatever became of that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's ^C reaches all; the parent ends the others
     parent = multiprocessing.parent_process()
     assert parent is not None
     waited_for: list[Any] = [connection, parent.sentinel]
     try:
-        worker = BlockWorker(pickle.loads(pickled_job), predictor)  # noqa: S301  # from the parent, this very moment
+        worker = BlockWorker(connection.recv(), predictor)
         while parent.sentinel not in wait(waited_for):
             connection.send(worker(connection.recv()))
     except (EOFError, BrokenPipeError):

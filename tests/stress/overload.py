@@ -49,7 +49,7 @@ def overload(
         "queue_bound_ms": 1000 * QUEUE_TOKENS / tokens,
         "loads": {f"{factor:g}": _figures(_median(outcomes)) for factor, outcomes in found.items()},
         "share_of_peak": sorted(shares)[rounds // 2],
-        "unanswered": sum(each.unanswered + each.unsent for outcomes in found.values() for each in outcomes),
+        "unanswered": sum(each.unanswered for outcomes in found.values() for each in outcomes),
         "statuses": sorted({status for outcomes in found.values() for each in outcomes for status in each.statuses}),
         "alive": loaded.client.get("/health/live").status_code,
     }

@@ -191,9 +191,10 @@ def test_help_groups_the_verbs_and_each_ends_with_an_example(capsys: pytest.Capt
     overview = capsys.readouterr().out
     verbs = re.findall(r"^  (\w+)  +\S", overview.split("options:")[0], re.MULTILINE)
     assert {"serve", "settings", "list", "predict", "inspect", "intervene", "top", "compare", "render"} <= set(verbs)
-    assert re.findall(r"^(.*):$", overview, re.MULTILINE)[:4] == [
+    assert re.findall(r"^(.*):$", overview, re.MULTILINE)[:5] == [
         "run a server",
         "ask a server",
+        "answer files",
         "look inside",
         "make models",
     ]

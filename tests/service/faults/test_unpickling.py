@@ -34,7 +34,9 @@ class Mark:
 
 
 def _listen(event: str, arguments: Any) -> None:
-    if _LISTENING[0] and event in ("pickle.find_class", "marshal.loads"):
+    if not (_LISTENING[0] and event in ("pickle.find_class", "marshal.loads")):
+        return
+    if not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # a library that is imported meanwhile
         _EVENTS.append(f"{event} {arguments}"[:200])
 
 
