@@ -49,7 +49,7 @@ def asgi_app(settings: Settings) -> ASGIApp:
     async def app_on_ray(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_on_ray(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                while not app.state.service.registry.loaded:
+                while not app.service.registry.loaded:
                     await asyncio.sleep(0.05)
             elif message["type"] == "http.response.start":  # Ray writes x-request-id itself
                 message = {**message, "headers": [h for h in message["headers"] if h[0] != b"x-request-id"]}

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator
 
 import torch
-from fastapi import FastAPI
 
 from .engine.engine import Engine
 from .figures.exposition import PUBLISH_S, Exposition, resident_bytes
@@ -38,10 +37,11 @@ from .version import VERSION
 from .wire import problems
 
 log = logging.getLogger(__name__)
+_YOUNG = 10_000  # objects between two looks for cycles: at 700, Python's own, requests in flight cost a twentieth
 _DESCRIPTION = "Trained RNN and LSTM text models over HTTP: the prediction and, when asked, every state and gate."
 
 
-def create_app(settings: Settings | None = None, board: Board | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, board: Board | None = None) -> App:
     """The app; models load in the background after start, and /health/ready turns 200 once they are loaded.
 
     board: of a worker process, what it follows along with the others.
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
     figures = Figures()
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: App) -> AsyncIterator[None]:
         torch.set_num_threads(settings.threads)
         registry = Registry(settings, device)
         control = Control(registry, board)
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, board: Board | None = None) -> 
             "models_broken", "folders that could not be loaded, in every worker", lambda: len(registry.broken)
         )
         figures.gauge("resident_memory_bytes", "memory of the processes", resident_bytes)
-        state = app.state.service = State(
+        state = app.service = State(
             settings, registry, control, engine, device, asyncio.Event(), metrics, asyncio.Lock(), sealer(settings)
         )
         figures.gauge("streams_open", "WebSockets; each holds its model until it ends", lambda: len(state.streams))
@@ -111,6 +111,7 @@ async def _load(state: State) -> None:
     await state.control.load_all()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG)
     log.info("ready: %d models on %s, %d broken", len(state.registry.names), state.device, len(state.registry.broken))
 
 

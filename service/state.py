@@ -98,7 +98,7 @@ class State:
 
 
 def state_of(request: Request) -> State:
-    state: State = request.app.state.service
+    state: State = request.scope["app"].service
     return state
 
 

@@ -35,8 +35,8 @@ class Prepared:
         forms = self.tokens.forms
         known = len(forms) - self.ids["token"].ravel().tolist().count(UNKNOWN)
         if not KIND_FORMS.isdisjoint(forms):
-            known -= sum(form in KIND_FORMS for form in forms)
-        return max(0, known) / len(forms)
+            known = max(0, known - sum(form in KIND_FORMS for form in forms))
+        return known / len(forms)
 
     def prefix(self, length: int) -> "Prepared":
         """The first `length` tokens; their ids stay the same, because no feature of a token reads later tokens."""

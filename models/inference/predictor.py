@@ -138,12 +138,12 @@ class Predictor:
         for indices in similar_lengths([len(t) for t in texts], most_tokens):
             batch = [texts[i] for i in indices]
             run, activations = self.forward(batch, _recording(inspection_plan))
-            record = Record.from_pass(run, activations) if activations else None
-            for row, (i, prediction) in enumerate(zip(indices, self.answers(batch, run), strict=True)):
-                if inspection_plan and record:
-                    inside = self._inside(batch[row], row, run, record, inspection_plan)
-                    prediction = prediction._replace(inside=inside)
-                predictions[i] = prediction
+            answers = self.answers(batch, run)
+            if inspection_plan and activations:
+                record = Record.from_pass(run, activations)
+                insides = (self._inside(text, row, run, record, inspection_plan) for row, text in enumerate(batch))
+                answers = [a._replace(inside=inside) for a, inside in zip(answers, insides, strict=True)]
+            predictions.update(zip(indices, answers, strict=True))
         return [predictions[i] for i in range(len(texts))]
 
     def _run_on_card(self, texts: Sequence[Prepared], inspection_plan: Plan | None) -> list[Prediction]:

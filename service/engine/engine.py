@@ -12,7 +12,7 @@ thread switch would cost more; every other batch runs on the model thread, and t
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -120,8 +120,7 @@ class Engine:
         self._paces = Paces()
         self._is_running = self._turn_is_due = False
         self._thread = ThreadPoolExecutor(1, "model")
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = asyncio.Event()  # set once, when it is closed and the last request has ended
         self._overall = Pace()
 
     @property
@@ -162,7 +161,7 @@ class Engine:
         done = await self._run(_Work([None], [tokens], lambda _: [work()]), terms)
         return Done(done.value[0], done.queue_ms, done.compute_ms)
 
-    async def submit_items(
+    def submit_items(
         self,
         items: Sequence[Item],
         costs: Sequence[int],
@@ -170,7 +169,7 @@ class Engine:
         pace: Hashable,
         shared: bool,
         terms: Terms | None = None,
-    ) -> Done[list[T]]:
+    ) -> Awaitable[Done[list[T]]]:
         """Run items, batched with other requests of the same pace where `shared`; short batches run on the event loop.
 
         A request larger than a batch runs in parts of similar length, and between two of them others have their turn.
@@ -179,11 +178,12 @@ class Engine:
                 request of one pace.
         Raises: as `submit`. What `run` raises reaches only the request whose items raise it.
         """
-        return await self._run(_Work(items, costs, run, pace, pace if shared else None), terms)
+        return self._run(_Work(items, costs, run, pace, pace if shared else None), terms)
 
     async def drain(self) -> None:
         """Admit no new request, and wait until all admitted ones are finished."""
         self.admission.is_closed = True
+        self._note_idle()
         await self._idle.wait()
 
     def close(self) -> None:
@@ -196,7 +196,6 @@ class Engine:
         except ServiceError as error:
             self.figures.refused(_REASONS[type(error)])
             raise
-        self._idle.clear()
         loop = asyncio.get_running_loop()
         request = _Request(loop, terms or Terms.from_now(self.deadline_ms))
         try:
@@ -209,7 +208,7 @@ class Engine:
         finally:
             request.close()
             self.admission.leave()
-            self._is_idle()
+            self._note_idle()
 
     async def _run_parts(
         self, work: _Work, tokens: int, request: _Request, loop: asyncio.AbstractEventLoop
@@ -251,8 +250,8 @@ class Engine:
         self.figures.waited(waited_s)
         return Done(values, waited_s * 1000, (job.ended - job.began) * 1000)
 
-    def _is_idle(self) -> None:
-        if not self.admission.requests and not self.admission.tokens:
+    def _note_idle(self) -> None:
+        if self.admission.is_closed and not self.admission.requests and not self.admission.tokens:
             self._idle.set()
 
     def _schedule_turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -296,7 +295,7 @@ class Engine:
 
     def _release(self, tokens: int) -> None:
         self.admission.leave_part(tokens)
-        self._is_idle()
+        self._note_idle()
 
 
 def _parts(costs: Sequence[int], budget: int) -> list[list[int]]:

@@ -4,23 +4,20 @@ Reading a text costs as much as a small model's answer. Under overload most requ
 reads them first does little else: it answers half of what it could.
 """
 
-from collections.abc import Hashable
-from weakref import WeakKeyDictionary
-
 _WEIGHT = 0.05  # of the latest request
 
 
 class Readings:
-    """Tokens per character of each model, kept as long as the model is."""
+    """Tokens per character of each model, by its name; a new version of a model begins with the old one's."""
 
     def __init__(self) -> None:
-        self._density: WeakKeyDictionary[Hashable, float] = WeakKeyDictionary()
+        self._density: dict[str, float] = {}
 
-    def expected(self, model: Hashable, characters: int) -> int:
+    def expected(self, model: str, characters: int) -> int:
         """Tokens in texts of so many characters; 0 before the model has read any."""
         return int(self._density.get(model, 0.0) * characters)
 
-    def learn(self, model: Hashable, characters: int, tokens: int) -> None:
+    def learn(self, model: str, characters: int, tokens: int) -> None:
         found = tokens / max(1, characters)
         before = self._density.get(model, found)
         self._density[model] = before + _WEIGHT * (found - before)

@@ -4,35 +4,42 @@ import time
 from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tally:
     count: int = 0
     ns: int = 0
-
-    def add(self, ns: int) -> None:
-        self.count += 1
-        self.ns += ns
 
 
 @dataclass(slots=True)
 class ModelStatistics:
     """Requests of one model, whichever route they came by."""
 
-    success: Tally = field(default_factory=Tally)
-    fail: Tally = field(default_factory=Tally)
-    queue: Tally = field(default_factory=Tally)
-    compute: Tally = field(default_factory=Tally)
+    requests: int = 0
+    queue_ms: float = 0.0
+    compute_ms: float = 0.0
     texts: int = 0
-    last_inference_ms: int = 0
+    last_inference_s: float = 0.0
+    fail: Tally = field(default_factory=Tally)
+
+    @property
+    def queue(self) -> Tally:
+        return Tally(self.requests, int(self.queue_ms * 1e6))
+
+    @property
+    def compute(self) -> Tally:
+        return Tally(self.requests, int(self.compute_ms * 1e6))
+
+    @property
+    def success(self) -> Tally:
+        return Tally(self.requests, self.queue.ns + self.compute.ns)
 
     def answered(self, texts: int, queue_ms: float, compute_ms: float) -> None:
-        queue_ns, compute_ns = int(queue_ms * 1e6), int(compute_ms * 1e6)
-        self.success.add(queue_ns + compute_ns)
-        self.queue.add(queue_ns)
-        self.compute.add(compute_ns)
+        self.requests += 1
+        self.queue_ms += queue_ms
+        self.compute_ms += compute_ms
         self.texts += texts
-        self.last_inference_ms = int(time.time() * 1000)
+        self.last_inference_s = time.time()
 
     def failed(self, began: float) -> None:
         """began: by time.perf_counter."""
-        self.fail.add(int((time.perf_counter() - began) * 1e9))
+        self.fail = Tally(self.fail.count + 1, self.fail.ns + int((time.perf_counter() - began) * 1e9))

@@ -20,7 +20,12 @@ from .record import Observer, Record, log_access
 
 
 class App(FastAPI):
-    """FastAPI with the layers around its own ones and not between them: what `HotPath` answers passes none of those."""
+    """FastAPI with the layers around its own ones and not between them: what `HotPath` answers passes none of those.
+
+    service: the `service.state.State`, from the lifespan's begin on.
+    """
+
+    service: Any = None
 
     def __init__(self, layers: Sequence[Middleware], figures: Figures, **options: Any) -> None:
         super().__init__(**options)

@@ -17,6 +17,7 @@ from ..exchange import BODY_IS_COMPLETE
 from ..settings import Settings
 from ..wire.problems import problem
 from .listening import Loop
+from .sending import Cycle
 
 _REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
@@ -131,6 +132,8 @@ class Connection(Readers, HttpToolsProtocol):
                 self._headers_too_large = True
                 raise _HeadersTooLarge
         super().on_headers_complete()
+        if self.cycle:  # uvicorn names its class itself; the task that asks for `send` has not begun
+            self.cycle.__class__ = Cycle
 
     def send_400_response(self, msg: str) -> None:
         """What the parser cannot read; called by uvicorn."""

@@ -20,16 +20,17 @@ class Problems:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = exchange_of(scope)
         try:
             await self.app(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is left to answer
         except (ModelError, ServiceError) as error:
-            exchange.problem, response = error_type(type(error)), response_of(error, scope["path"])
+            problem, response = error_type(type(error)), response_of(error, scope["path"])
         except Exception as error:
-            exchange.problem, response = BUG, bug(scope, error)
+            problem, response = BUG, bug(scope, error)
         else:
             return
+        exchange = exchange_of(scope)
+        exchange.problem = problem
         if not exchange.status:
             await response(scope, receive, send)

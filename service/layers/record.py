@@ -53,13 +53,13 @@ class Record:
 
 def _is_leaving(scope: Scope) -> bool:
     """Whether this process ends soon: on a connection that is kept the next request would be lost."""
-    service = getattr(scope["app"].state, "service", None)
+    service = scope["app"].service
     return service is not None and service.leaving.is_set()
 
 
 def _completed(headers: list[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:
-    names = [name for name, _ in headers]
-    security = _SECURITY if _SECURED.isdisjoint(names) else [header for header in _SECURITY if header[0] not in names]
+    given = dict(headers)
+    security = _SECURITY if _SECURED.isdisjoint(given) else [header for header in _SECURITY if header[0] not in given]
     return [*headers, *security, (b"x-request-id", request_id)]
 
 

@@ -96,14 +96,15 @@ async def _answer(
     else:
         bodies.accepted(request, MEDIA_TYPES[:1])
     prepared = await work.prepare(state, predictor, texts)
-    values = 0
+    lengths, values = list(map(len, prepared)), 0
+    costs = lengths
     if shown:
-        values = sum(predictor.values(len(text), shown) for text in prepared)
+        values = sum(predictor.values(length, shown) for length in lengths)
         rendering.check_size(values, style, state.settings.max_answer_bytes)
-    costs = [predictor.cost(len(text), shown) for text in prepared]
+        costs = [predictor.cost(length, shown) for length in lengths]
     done = await work.predicted(request, predictor, prepared, costs, shown)
     usage = {
-        "tokens": sum(map(len, prepared)),
+        "tokens": sum(lengths),
         "queue_ms": round(done.queue_ms, 3),
         "compute_ms": round(done.compute_ms, 3),
     }

@@ -218,7 +218,7 @@ def _statistics(name: str, found: ModelStatistics) -> dict[str, Any]:
     return {
         "name": name,
         "version": _VERSION,
-        "last_inference": found.last_inference_ms,
+        "last_inference": int(found.last_inference_s * 1000),
         "inference_count": found.texts,
         "execution_count": found.success.count,
         "inference_stats": {key: {"count": pair.count, "ns": pair.ns} for key, pair in pairs.items()},

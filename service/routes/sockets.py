@@ -32,7 +32,7 @@ _CODES = {400: 1007, 415: 1003, 408: 1001, 413: 1009, 429: 1013, 500: _BUG, 503:
 
 async def serve_stream(websocket: WebSocket, name: str) -> None:
     """From the handshake to the close. What is wrong before it is answered by HTTP, after it by a frame."""
-    state = cast(State, websocket.app.state.service)
+    state = cast(State, websocket.scope["app"].service)
     try:
         _admit(websocket, state)
     except ServiceError as error:

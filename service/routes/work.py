@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -39,7 +40,8 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
     def work() -> list[Prepared]:
         return [predictor.prepare(text, None if single else i) for i, text in enumerate(texts)]
 
-    expected = state.readings.expected(predictor, characters)
+    name = predictor.checkpoint.manifest.name
+    expected = state.readings.expected(name, characters)
     state.engine.expect(expected)
     if characters > _CHARACTERS:
         with state.engine.reading(expected):
@@ -47,7 +49,7 @@ async def prepare(state: State, predictor: Predictor, texts: list[str]) -> list[
     else:
         prepared = work()
     tokens = sum(map(len, prepared))
-    state.readings.learn(predictor, characters, tokens)
+    state.readings.learn(name, characters, tokens)
     if tokens > settings.max_request_tokens:
         raise BatchTooLarge(tokens, settings.max_request_tokens, "tokens", "GATESCOPE_MAX_REQUEST_TOKENS")
     return prepared
@@ -69,11 +71,10 @@ async def predicted(
     state = state_of(request)
     terms = terms or terms_of(request, state.settings.deadline_ms)
 
-    def inspect(items: list[Prepared]) -> list[Prediction]:
-        return predictor.run(items, shown)
-
     plain = shown is None
-    run, pace = (predictor.run, predictor) if plain else (inspect, (predictor, "inspect"))
+    run, pace = (
+        (predictor.run, predictor) if plain else (partial(predictor.run, inspection_plan=shown), (predictor, "inspect"))
+    )
     statistics, began = state.statistics[predictor.checkpoint.manifest.name], time.perf_counter()
     try:
         done = await state.engine.submit_items(texts, costs, run, pace, shared=plain, terms=terms)

@@ -79,7 +79,7 @@ def asked(app: Any, requests: list[dict[str, Any]]) -> Callable[[], list[int]]:
                 statuses.append(message["status"])
 
         async with app.router.lifespan_context(app):
-            while not app.state.service.registry.loaded:
+            while not app.service.registry.loaded:
                 await asyncio.sleep(0.02)
             for scope in requests:
                 bodies = iter([{"type": "http.request", "body": BODY, "more_body": False}])

@@ -211,7 +211,7 @@ def test_the_last_request_lets_the_old_versions_memory_go(folder: Path) -> None:
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:
             time.sleep(0.02)
-        registry = app.state.service.registry
+        registry = app.service.registry
         client.post(PREDICT, json={"inputs": TEXTS})
         client.post(f"/v1/models/{NAME}/inspect", json={"inputs": TEXTS})
         client.post(f"/v1/models/{NAME}/attribute", json={"inputs": TEXTS[0]})
@@ -242,7 +242,7 @@ def test_an_open_stream_goes_on_with_its_version_and_an_unload_does_not_wait_for
     with TestClient(app) as client:
         while client.get("/health/ready").status_code != 200:
             time.sleep(0.02)
-        held = weakref.ref(app.state.service.registry.get(NAME))
+        held = weakref.ref(app.service.registry.get(NAME))
         with client.websocket_connect(f"/v1/models/{NAME}/stream") as stream:
             stream.send_json({"text": "好"})
             assert stream.receive_json()["timestep"] == 1
