@@ -6,8 +6,7 @@ numbers and UTF-8, little-endian, and nothing in it is ever run.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ _MOST_WINDOW, _LEAST_WINDOW = 32, 8  # tokens
 _GAP_CHARACTERS = 3
 
 
-@dataclass(frozen=True)
-class StreamState:
+class StreamState(NamedTuple):
     """A stream after its settled tokens.
 
     timestep: how many those are; known: of them in the vocabulary, as `Prepared.known_fraction` counts; hidden and
@@ -38,11 +36,11 @@ class StreamState:
     position: Position
     timestep: int
     known: int
-    hidden: Array = field(repr=False)
-    cell: Array | None = field(repr=False)
-    total: Array | None = field(repr=False)
-    peak: Array | None = field(repr=False)
-    window: TagWindow | None = field(repr=False)
+    hidden: Array
+    cell: Array | None
+    total: Array | None
+    peak: Array | None
+    window: TagWindow | None
 
 
 class Layout:

@@ -8,7 +8,7 @@ one batch. On the fused kernel every state, logit and emission is bit for bit th
 
 from bisect import bisect_left
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -90,10 +90,11 @@ class Streamer:
         new = len(chunk.tokens) - chunk.context - _in_tail(state, chunk)
         if new > m.max_tokens:
             raise TooManyTokens(new, m.max_tokens)
-        ids = {kind: rows[chunk.context :] for kind, rows in text_ids(self.features, chunk.tokens).items()}
-        tokens = chunk.tokens[chunk.context :] if chunk.context else chunk.tokens
-        known = (ids["token"][:, 0] != UNKNOWN).tolist()
-        known = [n - (form in KIND_FORMS) for n, form in zip(known, tokens.forms, strict=True)]
+        tokens, ids = chunk.tokens, text_ids(self.features, chunk.tokens)
+        if chunk.context:
+            tokens, ids = tokens[chunk.context :], {kind: rows[chunk.context :] for kind, rows in ids.items()}
+        names = zip(ids["token"].ravel().tolist(), tokens.forms, strict=True)
+        known = [(row != UNKNOWN) - (form in KIND_FORMS) for row, form in names]
         return Turn(state, chunk, tokens, ids, known, shown, after)
 
     @torch.inference_mode()
@@ -200,7 +201,8 @@ class Streamer:
     def _classified(
         self, turn: Turn, after: StreamState, logits: Array, scores: list[Scores], n: int, batch: _Batch | None
     ) -> Step:
-        first = len(turn) + 1 - len(logits)  # the chunk's tokens up to the first answer
+        length = len(turn)
+        first = length + 1 - len(logits)  # the chunk's tokens up to the first answer
         shown = self._shown(turn, n, batch)
         answers = [
             Answer(
@@ -210,7 +212,7 @@ class Streamer:
                 scores=scores[read - first],
                 inside=shown.inside(turn.first_shown(read), read) if shown and read else None,
             )
-            for read in range(first, len(turn) + 1)
+            for read in range(first, length + 1)
         ]
         position = turn.state.position
         return Step(after, turn, answers, Excerpt(turn.chunk.text, position.offset, position.utf16))
@@ -248,7 +250,7 @@ class Streamer:
             entities, window = self.filter.read(reading, columns, excerpt, settled, tail)
             marginals = self.filter.marginals(reading, columns) if scored and len(turn) else None
             answers = [answer(len(turn), entities, marginals)] if turn.state.timestep + len(turn) else []
-            return Step(replace(after, window=window), turn, answers, excerpt)
+            return Step(after._replace(window=window), turn, answers, excerpt)
         answers, window = [], before
         final: list[StreamEntity] = []  # given with the next answer, where they became final at a token without one
         for n in range(1, len(turn) + 1):
@@ -276,7 +278,7 @@ class Streamer:
             reading = Reading(window, tokens[:0])
             columns = yield reading
             _, window = self.filter.read(reading, columns, excerpt, 0, tail)
-        return Step(replace(after, window=window), turn, answers, excerpt)
+        return Step(after._replace(window=window), turn, answers, excerpt)
 
     def _tagged_together(self, streams: Sequence[Generator[Reading, Columns, Step]]) -> list[Step]:
         """The steps of these streams: what each has to read next is read for all of them at once."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import NamedTuple
 
 from ..text.chunks import Chunk
 from ..text.features import TextIds
@@ -29,7 +30,7 @@ class Turn:
     after: int | None = None
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens.forms)
 
     def first_shown(self, read: int) -> int:
         """The first token that the answer after `read` of them shows: the last alone, or all where all have one."""
@@ -65,8 +66,7 @@ class Turn:
         return slice(len(self), None if self.state.timestep + len(self) else 0)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the text says up to a token.
 
     timestep: tokens up to here; scores: a classifier's, best first; entities: a tagger's that were not final before;
@@ -75,10 +75,10 @@ class Answer:
 
     timestep: int
     known_fraction: float
-    logits: Array = field(repr=False)
+    logits: Array
     scores: Scores | None = None
     entities: tuple[StreamEntity, ...] | None = None
-    inside: Inside | None = field(default=None, repr=False)
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ White space is kept as what the readings see of it: nothing, a blank, a line bre
 last character is a carriage return, which a line feed still joins.
 """
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .tokenizers import LONGEST_TOKEN, Reading, gaps
 from .tokens import Tokens
@@ -19,8 +19,7 @@ LONGEST_TAIL = LONGEST_TOKEN + 8  # code points
 KINDS = (None, "clitic", "run", "url", "email", "handle", "hashtag", "markup", "escape", "emoji", "format")
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where the reading of a text stands.
 
     offset, utf16: code points and UTF-16 units before the tail; left and kind: the last settled token's text and kind,
@@ -36,8 +35,7 @@ class Position:
     tail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The tokens that a chunk brings, those of the tail before it included: the first `settled` of them stay.
 
     tokens: of a text that begins with the last token settled before, which is tokens[0] where `context` is 1; the
@@ -49,8 +47,8 @@ class Chunk:
     settled: int
     origin: int
     position: Position
-    consumed: str = field(repr=False)
-    text: str = field(repr=False)  # consumed, and the tail without half a pair
+    consumed: str
+    text: str  # consumed, and the tail without half a pair
 
 
 def read_chunk(reading: Reading, position: Position, chunk: str) -> Chunk:
@@ -60,14 +58,12 @@ def read_chunk(reading: Reading, position: Position, chunk: str) -> Chunk:
     text = fed[: len(fed) - len(half)]
     before = position.left + position.gap
     window, first = before + text, len(before)
-    tokens = reading.tokens(window, first)
-    settled = reading.settled(window, first)
-    count = sum(start < settled.end for start in tokens.starts)
+    tokens, settled = reading.settling(window, first)
     end = _after_white_space(window, settled.end)
     consumed = window[first:end]
     after = Position(
         position.offset + len(consumed),
-        position.utf16 + len(consumed) + sum(c > "\uffff" for c in consumed),
+        position.utf16 + utf16_units(consumed),
         settled.text or position.left,
         settled.kind if settled.text else position.kind,
         _shortened(window[settled.end : end] if settled.text else position.gap + consumed),
@@ -76,7 +72,7 @@ def read_chunk(reading: Reading, position: Position, chunk: str) -> Chunk:
     context = int(bool(position.left))
     if context:
         tokens = _with_left(reading, position, tokens, window)
-    return Chunk(tokens, context, count, position.offset - first, after, consumed, text)
+    return Chunk(tokens, context, settled.tokens, position.offset - first, after, consumed, text)
 
 
 def _joined(tail: str, chunk: str) -> str:
@@ -85,6 +81,10 @@ def _joined(tail: str, chunk: str) -> str:
         pair = (tail[-1] + chunk[0]).encode("utf-16", "surrogatepass").decode("utf-16")
         return tail[:-1] + pair + chunk[1:]
     return tail + chunk
+
+
+def utf16_units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _after_white_space(text: str, start: int) -> int:
@@ -116,4 +116,5 @@ def _with_left(reading: Reading, position: Position, tokens: Tokens, window: str
     forms = [form, *tokens.forms]
     if tokens.gaps is None or tokens.spellings is None:
         return Tokens(window, starts, ends, forms)
-    return Tokens(window, starts, ends, forms, [spelling, *tokens.spellings], gaps(window, starts, ends))
+    between = gaps(window, starts[:2], ends[:2])
+    return Tokens(window, starts, ends, forms, [spelling, *tokens.spellings], [*between, *tokens.gaps[1:]])

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -76,7 +77,9 @@ class Feature:
         if self.kind == "gap":
             return np.array(tokens.gaps or [JOINED] * len(tokens), np.int64)[:, None]
         if self.kind in _PIECES:
-            return _rectangle([_buckets(self.kind, token.spelling, token.form, self.rows) for token in tokens])
+            return _rectangle(
+                [_buckets(self.kind, s, form, self.rows) for s, form in zip(tokens.spelled, tokens.forms, strict=True)]
+            )
         assert self.vocabulary is not None
         if self.kind == "bigram":
             return self.bigram_ids(tokens.forms)
@@ -95,10 +98,8 @@ def _buckets(kind: FeatureKind, spelling: str, form: str, rows: int) -> tuple[in
 
 
 def _rectangle(bags: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    out = np.full((len(bags), max(map(len, bags), default=1)), PADDING, np.int64)
-    for row, bag in zip(out, bags, strict=True):
-        row[: len(bag)] = bag
-    return out
+    width = max(map(len, bags), default=1)
+    return np.array([(*bag, *repeat(PADDING, width - len(bag))) for bag in bags], np.int64).reshape(-1, width)
 
 
 TextIds = dict[FeatureKind, NDArray[np.int64]]  # of one text: [time, bag]

@@ -16,7 +16,8 @@ Source: Unicode NFKC (UAX #15); Penn Treebank tokenisation for the English cliti
 
 import html
 import unicodedata
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -112,10 +113,35 @@ class Reading:
     fold: Callable[[str, str | None], tuple[str, str]]
     knows_lines: bool
 
-    def tokens(self, text: str, first: int = 0) -> Tokens:
-        """The tokens from offset `first` on, where a token has to begin: what stands before it is looked at alone."""
+    def tokens(self, text: str) -> Tokens:
+        return self._cut(text, self.pattern.finditer(text))
+
+    def settling(self, text: str, first: int) -> tuple[Tokens, "Settled"]:
+        """The tokens from offset `first` on, where a token has to begin, and which of them stay, whatever follows.
+
+        What stands before `first` is looked at alone. regex's partial matching tells whether a pattern looked past the
+        text's end: a match that never did stays. A text's end is looked at by the last 68 code points at most, for no
+        token and what is looked at behind it is longer.
+        """
+        matches = list(self.pattern.finditer(text, first))
+        stays = 0
+        for match in matches:
+            start = match.start()
+            if len(text) - start <= _LOOKED_AT and self.pattern.fullmatch(text, start, partial=True):
+                break
+            stays += 1
+        tokens = self._cut(text, matches)
+        if not stays:
+            return tokens, Settled(0, first, "", None)
+        last = matches[stays - 1]
+        word, kind, end = last[0], last.lastgroup, last.end()
+        pieces = [word] if kind or len(word) < 3 else self._without_clitics(word)
+        count = len(tokens) if stays == len(matches) else bisect_left(tokens.starts, end)
+        return tokens, Settled(count, end, pieces[-1], kind if len(pieces) == 1 else "clitic")
+
+    def _cut(self, text: str, matches: Iterable[Any]) -> Tokens:
         starts, ends, forms, spellings = [], [], [], []
-        for match in self.pattern.finditer(text, first):
+        for match in matches:
             word, start, kind = match[0], match.start(), match.lastgroup
             for piece in (word,) if kind or len(word) < 3 else self._without_clitics(word):
                 form, spelling = self.fold(piece, kind)
@@ -129,23 +155,6 @@ class Reading:
             return Tokens(text, starts, ends, forms)
         return Tokens(text, starts, ends, forms, spellings, gaps(text, starts, ends))
 
-    def settled(self, text: str, first: int) -> "Settled":
-        """Which of the tokens from `first` on stay as they are, whatever follows the text.
-
-        regex's partial matching tells whether a pattern looked past the text's end: a match that never did stays. A
-        text's end is looked at by the last 68 code points at most, for no token and what is looked at behind it is
-        longer.
-        """
-        last = Settled(first, "", None)
-        for match in self.pattern.finditer(text, first):
-            start = match.start()
-            if len(text) - start <= _LOOKED_AT and self.pattern.fullmatch(text, start, partial=True):
-                return last
-            word, kind = match[0], match.lastgroup
-            pieces = [word] if kind or len(word) < 3 else self._without_clitics(word)
-            last = Settled(match.end(), pieces[-1], kind if len(pieces) == 1 else "clitic")
-        return last
-
     def _without_clitics(self, word: str) -> list[str]:
         """``can't've`` -> ``ca``, ``n't``, ``'ve``"""
         clitics: list[str] = []
@@ -156,8 +165,9 @@ class Reading:
 
 
 class Settled(NamedTuple):
-    """Where the settled tokens of a text end; the text and the kind of the last of them, "" where there is none."""
+    """tokens: how many stay; where they end; the text and the kind of the last of them, "" where there is none."""
 
+    tokens: int
     end: int
     text: str
     kind: str | None

@@ -46,6 +46,13 @@ class Tokens(Sequence[Token]):
     def __len__(self) -> int:
         return len(self.forms)
 
+    @property
+    def spelled(self) -> Sequence[str]:
+        """What the hashed features read of each."""
+        if self.spellings is None:
+            return [self.text[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+        return self.spellings
+
     @overload
     def __getitem__(self, at: int) -> Token: ...
     @overload

@@ -198,7 +198,7 @@ def test_what_is_forgotten_here_leaves_the_suffix_alone(tiny_checkpoint: MakeChe
         [alone] = predictor.predict([text[s:]])
         [before] = stream.run([stream.prepare(stream.begin(), f"{text[:s]} ")])
         assert before.state.timestep == s  # the blank settles the last character
-        forgotten = replace(before.state, hidden=np.zeros((1, 9), np.float32), cell=np.zeros((1, 9), np.float32))
+        forgotten = before.state._replace(hidden=np.zeros((1, 9), np.float32), cell=np.zeros((1, 9), np.float32))
         [after] = stream.run([stream.prepare(forgotten, text[s:])])
         np.testing.assert_allclose(after.answers[0].logits, alone.logits, atol=1e-6)
         changes = [_zero("forget_gate", s), _zero("hidden_state", s - 1)]
