@@ -11,6 +11,7 @@ have changed: an entity longer than the window is given in parts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ class StreamEntity(Entity):
     final: bool = False
 
 
-@dataclass(frozen=True)
-class Excerpt:
+class Excerpt(NamedTuple):
     """A part of the whole text. offset and utf16: the code points and UTF-16 units before it."""
 
     text: str

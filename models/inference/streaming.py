@@ -87,9 +87,10 @@ class Streamer:
         if len(text) > m.max_characters:
             raise TooManyCharacters(len(text), m.max_characters)
         chunk = read_chunk(self.reading, state.position, text)
-        new = len(chunk.tokens) - chunk.context - _in_tail(state, chunk)
-        if new > m.max_tokens:
-            raise TooManyTokens(new, m.max_tokens)
+        if len(chunk.tokens) > m.max_tokens:
+            new = len(chunk.tokens) - chunk.context - _in_tail(state, chunk)
+            if new > m.max_tokens:
+                raise TooManyTokens(new, m.max_tokens)
         tokens, ids = chunk.tokens, text_ids(self.features, chunk.tokens)
         if chunk.context:
             tokens, ids = tokens[chunk.context :], {kind: rows[chunk.context :] for kind, rows in ids.items()}

@@ -81,17 +81,16 @@ class Answer(NamedTuple):
     inside: Inside | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """The stream after a turn. answers: as asked for; none where the text has no token yet.
 
     excerpt: the text of the tokens read in this turn, and of a tagger's open ones before them.
     """
 
     state: StreamState
-    turn: Turn = field(repr=False)
+    turn: Turn
     answers: list[Answer]
-    excerpt: Excerpt = field(repr=False)
+    excerpt: Excerpt
 
     @property
     def timestep(self) -> int:

@@ -175,7 +175,9 @@ class Settled(NamedTuple):
 
 def gaps(text: str, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     """What stands before each token: `JOINED`, `BLANK`, `LINE_BREAK` or `EMPTY_LINE`."""
-    found = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))][: len(starts)]
+    if len(starts) < 2:
+        return [EMPTY_LINE] * len(starts)
+    found = [EMPTY_LINE, *([JOINED] * (len(starts) - 1))]
     for t in range(1, len(starts)):
         end, start = ends[t - 1], starts[t]
         if start > end:
