@@ -194,9 +194,8 @@ class TagFilter:
     def _settled(self, columns: Columns, starts: Sequence[int], count: int, settled_end: int) -> tuple[int, bool]:
         """How many tokens leave the window, and whether that was forced by its bound."""
         agreed, path = self._agreed(columns, count)
-        spans = to_spans(path)
         # an entity that ends at the last token agreed on may go on
-        cut = spans[-1].start if spans and spans[-1].stop == agreed else agreed
+        cut = to_spans(path)[-1].start if path and path[-1] != "O" else agreed
         at_least = max(0, count - self.most_tokens)
         while at_least < count and settled_end - starts[at_least] > MOST_CHARACTERS:
             at_least += 1
@@ -206,8 +205,9 @@ class TagFilter:
         """How many tokens every surviving path reads alike, and their tags."""
         if not count:
             return 0, []
-        best, origin = columns.best[count - 1], columns.origin.tolist()
-        tags = set(np.flatnonzero(best > best.max() - _HOPELESS).tolist())
+        best, origin = columns.best[count - 1].tolist(), columns.origin.tolist()
+        least = max(best) - _HOPELESS
+        tags = {k for k, score in enumerate(best) if score > least}
         for t in range(count - 1, -1, -1):
             if len(tags) == 1:
                 path = [*tags]
@@ -226,6 +226,8 @@ class TagFilter:
     def _spans(self, path: Sequence[int], cut: int) -> list[Span]:
         """The path's entities; one that crosses `cut`, as only a forced one does, is two."""
         tags = [self.tags[k] for k in path]
+        if tags.count("O") == len(tags):
+            return []
         after = [Span(span.label, span.start + cut, span.stop + cut) for span in to_spans(tags[cut:])]
         return [*to_spans(tags[:cut]), *after]
 

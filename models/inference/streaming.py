@@ -306,7 +306,8 @@ class Streamer:
 
     def _scored(self, turn: Turn, emissions: Array) -> TaggedTokens:
         """The chunk's tokens as the decoder takes them: tags that a token cannot have are forbidden."""
-        mask = barred(turn.chunk.tokens, self.predictor.checkpoint.tags)
+        assert self.filter is not None
+        mask = barred(turn.chunk.tokens, self.filter.tags)
         scored = emissions if mask is None else np.where(mask[turn.chunk.context :], np.float32(FORBIDDEN), emissions)
         origin = turn.chunk.origin
         starts, ends = ([place + origin for place in places] for places in (turn.tokens.starts, turn.tokens.ends))
