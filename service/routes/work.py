@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -73,7 +72,7 @@ async def predicted(
 
     plain = shown is None
     run, pace = (
-        (predictor.run, predictor) if plain else (partial(predictor.run, inspection_plan=shown), (predictor, "inspect"))
+        (predictor.run, predictor) if plain else (lambda items: predictor.run(items, shown), (predictor, "inspect"))
     )
     statistics, began = state.statistics[predictor.checkpoint.manifest.name], time.perf_counter()
     try:
