@@ -141,7 +141,7 @@ def test_what_a_full_queue_refuses_is_not_read_before(serve: Any, monkeypatch: p
                 held.set()
                 return [full, await fits, *[await each for each in waiting]]
 
-        full, *others = asyncio.run(scenario())
+        full, *others = asyncio.run(asyncio.wait_for(scenario(), 30))
     refused(full, 429, "at most 1000 may")
     assert full.json()["retry_after_ms"] >= 1
     assert [each.status_code for each in others] == [200] * 3
@@ -168,7 +168,7 @@ def test_as_many_requests_wait_as_allowed_and_one_more_is_429(serve: Any, monkey
                 held.set()
                 return [third, *[await each for each in waiting]]
 
-        third, *others = asyncio.run(scenario())
+        third, *others = asyncio.run(asyncio.wait_for(scenario(), 30))
     refused(third, 429, "2 requests are waiting and at most 2 may")
     assert [each.status_code for each in others] == [200] * 2
 
@@ -204,7 +204,7 @@ def test_a_full_queue_is_429_with_the_time_in_header_and_body_and_a_passed_deadl
                 held.set()
                 return [late, full, await holds]
 
-        late, full, answered = asyncio.run(scenario())
+        late, full, answered = asyncio.run(asyncio.wait_for(scenario(), 30))
     refused(late, 504, "50 ms")
     refused(full, 429, "500 tokens are waiting and at most 1000 may")
     wait_ms = full.json()["retry_after_ms"]
