@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..network.crf import LinearChain, TextLattice
 from ..network.spans import Span, to_spans
+from ..text.chunks import utf16_units
 from .prediction import Array, Entity
 
 MOST_CHARACTERS = 256  # code points of a window
@@ -47,7 +48,7 @@ class Excerpt(NamedTuple):
 
     def utf16_place(self, place: int) -> int:
         """A place of the whole text in UTF-16 units."""
-        return self.utf16 + len(self.between(self.offset, place).encode("utf-16-le", "surrogatepass")) // 2
+        return self.utf16 + utf16_units(self.between(self.offset, place))
 
     def since(self, start: int, end: int) -> "Excerpt":
         return Excerpt(self.between(start, end), start, self.utf16_place(start))
