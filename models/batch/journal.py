@@ -117,18 +117,32 @@ def _lock(lock: BinaryIO, folder: Path) -> None:
         time.sleep(0.05)
 
 
+def begun(folder: Path) -> bool:
+    """Whether the folder holds a run."""
+    return (folder / MANIFEST).exists()
+
+
 def remove(folder: Path) -> None:
+    """Removes the folder of a run that is whole. Killed at it, the same run goes on, and another is still refused."""
+    for path in removal(folder):
+        path.unlink()
     shutil.rmtree(folder)
+
+
+def removal(folder: Path) -> list[Path]:
+    """Its files in the order they go: the records of blocks before their parts, what the run was last."""
+    records = sorted(folder.glob("[0-9]*.json"))
+    return [*records, *sorted(set(folder.glob("[0-9]*")) - set(records)), folder / MANIFEST]
 
 
 def _check(folder: Path, facts: dict[str, Any]) -> None:
     path = folder / MANIFEST
-    if not path.exists():
+    if not begun(folder):
         write_whole(path, lambda file: file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode()))
         return
     try:
-        begun: dict[str, Any] = json.loads(path.read_bytes())
-        changed = [name for name in facts if begun.get(name) != facts[name]]
+        earlier: dict[str, Any] = json.loads(path.read_bytes())
+        changed = [name for name in facts if earlier.get(name) != facts[name]]
     except (ValueError, AttributeError) as error:
         raise BatchError(f"{path} is not readable: remove the folder {folder} to start anew") from error
     if changed:

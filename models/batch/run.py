@@ -12,7 +12,7 @@ from ..errors import BatchError
 from ..inference.predictor import Predictor
 from .blocks import Job
 from .columns import columns_of
-from .journal import Parts, keep_name, opened, remove, write_whole
+from .journal import Parts, begun, keep_name, opened, remove, write_whole
 from .local import Engine
 from .outputs import OUTPUTS, Naming
 from .sources import BLOCK_ROWS, Block, open_source
@@ -87,7 +87,7 @@ def check_output(request: Request) -> None:
     if output.is_dir() or not output.parent.is_dir():
         found = "a folder" if output.is_dir() else f"and there is no folder {str(output.parent)!r}"
         raise BatchError(f"OUT is {str(output)!r}, {found}: name a file in a folder that is there")
-    if output.exists() and not request.replace and not request.folder.exists():
+    if output.exists() and not request.replace and not begun(request.folder):
         raise BatchError(f"{output} is there already: --replace writes it anew, or name another OUT")
     if output.exists() and output.samefile(request.input):
         raise BatchError(f"IN and OUT are the same file, {output}: name another OUT")

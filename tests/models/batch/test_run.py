@@ -15,7 +15,7 @@ import pytest
 from models.analysis.reductions import reduce
 from models.batch.blocks import BlockWorker, Job, load_predictor
 from models.batch.columns import columns_of
-from models.batch.journal import BlockReport
+from models.batch.journal import BlockReport, removal
 from models.batch.local import Engine, local_engine
 from models.batch.outputs import Naming
 from models.batch.run import Outcome, Request, run
@@ -237,6 +237,38 @@ def test_a_part_that_was_damaged_is_done_again(request_of: Callable[..., Request
     (request.folder / "00000002.jsonl").unlink()
     assert answered(request) == Outcome(137, 0, 20)
     assert [row["id"] for row in read(request.output)] == list(range(137))
+
+
+@pytest.mark.parametrize("removed", [0, 1, 7, 10, 14])  # of the 7 records and their 7 parts
+def test_a_run_killed_while_it_removed_its_folder_is_ended_by_the_same_and_by_no_other(
+    request_of: Callable[..., Request], monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    def killed(folder: Path) -> None:
+        for path in removal(folder)[:removed]:
+            path.unlink()
+        raise KeyboardInterrupt
+
+    request = request_of()
+    with monkeypatch.context() as patch:
+        patch.setattr("models.batch.run.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            answered(request)
+    whole = request.output.read_bytes()
+    with pytest.raises(BatchError, match="begun with another --decimals"):
+        answered(replace(request, naming=Naming(decimals=3)))
+    assert request.output.read_bytes() == whole
+    assert answered(request).rows == 137
+    assert request.output.read_bytes() == whole
+    assert not request.folder.exists()
+
+
+def test_an_output_is_kept_where_only_an_empty_folder_is_beside_it(request_of: Callable[..., Request]) -> None:
+    """Killed at the removal's last step, a run has left no word of what it was."""
+    request = request_of()
+    answered(request)
+    request.folder.mkdir()
+    with pytest.raises(BatchError, match="is there already: --replace"):
+        answered(replace(request, naming=Naming(decimals=3)))
 
 
 @pytest.mark.parametrize(
