@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import os
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +68,19 @@ def test_every_answer_is_counted_by_route_status_and_problem(serve: Any) -> None
     assert after[key("resident_memory_bytes")] > 50e6
 
 
+def slowly(*parts: bytes) -> Iterator[bytes]:
+    """A body that takes longer than its deadline, however fast the server is."""
+    for part in parts:
+        time.sleep(0.05)
+        yield part
+
+
 def test_what_is_refused_and_given_up_is_counted_by_reason(serve: Any) -> None:
     with serve(max_queue_tokens=300, max_connections=3) as client:
         client.post(PREDICT, json={"inputs": "好" * 301})
         assert asked(client)[key("refused_total", reason="too_large")] == 1
-        client.post(PREDICT, json={"inputs": "好" * 290}, headers={"x-deadline-ms": "1"})
+        late = client.post(PREDICT, content=slowly(b'{"inputs": ', '"好"}'.encode()), headers={"x-deadline-ms": "20"})
+        assert late.status_code == 504
         found = asked(client)
         assert found[key("dropped_total", reason="departed")] == 0
         expired = found[
