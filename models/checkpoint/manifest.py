@@ -10,7 +10,8 @@ from ..recurrence.layer import Direction
 from ..text.features import GAP_ROWS, FeatureKind
 
 FORMAT: Literal["gatescope-checkpoint-1"] = "gatescope-checkpoint-1"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a model, and of its folder
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class _Strict(BaseModel):

@@ -1,7 +1,9 @@
 """The model card: what was trained on what, by which command, and how well it does."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..analysis.method_reports import MethodReport
@@ -14,28 +16,74 @@ CARD = "card.md"
 _MANY_LABELS = 10  # more are counted in the card's first table and listed in that of the labels
 
 
-def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, command: str, limits: str) -> None:
+@dataclass(frozen=True)
+class Member:
+    """One of the models that were averaged. share: of the whole; figure: its own on the average's dev."""
+
+    name: str
+    share: float
+    figure: float
+    command: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a model came to be: the command, what it should not be used for, and for an average its members."""
+
+    command: str
+    limits: str = ""
+    members: tuple[Member, ...] = ()
+
+
+def read_origin(card: Path) -> Origin:
+    """The command and the limits of a card that `write_card` wrote; of another or none, that they are not known."""
+    text = card.read_text("utf-8", errors="replace") if card.exists() else ""
+    command = re.search(r"^## Command\n\n```\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
+    limits = re.search(r"^## Limits\n\n(.*)\Z", text, re.DOTALL | re.MULTILINE)
+    return Origin(command[1] if command else "not known", limits[1].strip() if limits else "")
+
+
+def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, origin: Origin) -> None:
     """card.md: data and licence, the command, dev figures with their pictures, limits."""
     m = checkpoint.manifest
+    pictures, chosen = f"Pictures: [learning curve]({CURVE}), [confusion matrix]({CONFUSION}).", "the epoch"
+    if origin.members:
+        pictures, chosen = f"Picture: [confusion matrix]({CONFUSION}).", "the shares and each member's epoch"
     sections = [
         f"# {m.name}\n",
         *([f"{m.description}\n"] if m.description else []),
         _table(("", ""), _shape(checkpoint)),
         f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
-        f"## Command\n\n```\n{command}\n```\n",
+        f"## Command\n\n{_code(origin.command)}",
+        *_members(origin.members),
         f"## Figures on dev ({evaluation.texts:,} texts)\n",
-        f"Pictures: [learning curve]({CURVE}), [confusion matrix]({CONFUSION}). Dev also chose the epoch (and a "
-        "classifier's temperature), so expect a little less elsewhere.\n",
+        f"{pictures} Dev also chose {chosen} (and a classifier's temperature), so expect a little less elsewhere.\n",
         _figures(evaluation),
-        f"[![learning curve]({CURVE})]({CURVE})\n",
+        *([] if origin.members else [f"[![learning curve]({CURVE})]({CURVE})\n"]),
         "### Labels\n",
         _table(("label", "precision", "recall", "F1", "support"), map(_label, evaluation.by_label), numbers=True),
         "### By length\n",
         _table(("tokens", "texts", "figure"), map(_bin, evaluation.by_length), numbers=True),
         explanations(evaluation.faithfulness, m.default_attribution),
-        f"## Limits\n\n{limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
+        f"## Limits\n\n{origin.limits or 'Trained on one corpus: expect less on other kinds of text.'}\n",
     ]
     path.write_text("\n".join(sections), "utf-8", errors="backslashreplace")  # a file's name may not be UTF-8
+
+
+def _code(command: str) -> str:
+    return f"```\n{command}\n```\n"
+
+
+def _members(members: Sequence[Member]) -> list[str]:
+    """The models that were averaged, and how each of them was trained."""
+    if not members:
+        return []
+    rows = [(member.name, f"{member.share:.3f}", f"{member.figure:.4f}") for member in members]
+    return [
+        "### What was averaged\n",
+        _table(("model", "share", "figure on dev"), rows, numbers=True),
+        *(f"{member.name}:\n\n{_code(member.command)}" for member in members),
+    ]
 
 
 def explanations(reports: Sequence[MethodReport], default: str | None) -> str:

@@ -3,10 +3,11 @@
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ from .recipe import Recipe, Source
 log = logging.getLogger(__name__)
 
 Rows = Sequence[LabelledText | TaggedText]
+Vocabularies = Mapping[FeatureKind, Vocabulary]
+_NONE: Vocabularies = MappingProxyType({})
 NEUTRAL = np.array(-1)  # the target of a text that has no label: the answer to it is how frequent each label is
 
 
@@ -142,8 +145,14 @@ def read_rows(task: Task, language: str, path: Path, layout: Layout = USUAL) -> 
     return read_tagged(path, "" if language == "zh" else " ", layout)
 
 
-def prepare(recipe: Recipe, train: Path, dev: Path, extra: Sequence[Path] = ()) -> Corpus:
-    """Read the files, choose the vocabulary from train and extra, and turn every dev row into ids.
+def prepare(
+    recipe: Recipe,
+    train: Path,
+    dev: Path,
+    extra: Sequence[Path] = (),
+    vocabularies: Vocabularies = _NONE,
+) -> Corpus:
+    """Read the files, choose the vocabularies, see `choose_features`, and turn every dev row into ids.
 
     Raises: BadRow, TrainingError (a dev label that train does not have, fewer than two labels, a file that the recipe
     names and that is not among these).
@@ -164,7 +173,7 @@ def prepare(recipe: Recipe, train: Path, dev: Path, extra: Sequence[Path] = ()) 
     for notice in notices(recipe, list(files.values()), dev_rows):
         log.warning(notice)
     parts = [Part(_split(recipe, rows), recipe.source(path)) for path, rows in files.items()]
-    features = choose_features(recipe, [row.text for part in parts for row in part.rows])
+    features = choose_features(recipe, [row.text for part in parts for row in part.rows], vocabularies)
     return Corpus(
         recipe,
         features,
@@ -195,17 +204,21 @@ def read_texts(language: str, path: Path, layout: Layout = USUAL) -> list[str]:
     return [row.text for row in read_rows(task, language, path, layout)]
 
 
-def choose_features(recipe: Recipe, texts: Iterable[str]) -> tuple[Feature, ...]:
-    """The tables of x_t; vocabularies from the training texts alone, and from what augmentation puts in."""
+def choose_features(recipe: Recipe, texts: Iterable[str], vocabularies: Vocabularies = _NONE) -> tuple[Feature, ...]:
+    """The tables of x_t. Vocabularies that are not given: of the training texts, and of what augmentation puts in."""
     tokenize = TOKENIZERS[recipe.tokenizer]
     tokens = [tokenize(text)[: recipe.max_tokens] for text in texts]
-    forms = (token for text in tokens for token in text.forms)
-    kinds = sorted(KIND_FORMS) * recipe.token_min_count if recipe.tokenizer == "mixed" else ()
-    vocabulary = Vocabulary.count(itertools.chain(forms, kinds), recipe.token_min_count, recipe.token_rows)
+    vocabulary = vocabularies.get("token")
+    if vocabulary is None:
+        forms = (token for text in tokens for token in text.forms)
+        kinds = sorted(KIND_FORMS) * recipe.token_min_count if recipe.tokenizer == "mixed" else ()
+        vocabulary = Vocabulary.count(itertools.chain(forms, kinds), recipe.token_min_count, recipe.token_rows)
     out = [Feature("token", len(vocabulary), recipe.token_dimension, vocabulary)]
     if recipe.bigram_dimension:
-        pairs = (pair for text in tokens for pair in bigram_forms(text))
-        bigrams = Vocabulary.count(pairs, recipe.bigram_min_count, recipe.bigram_rows)
+        bigrams = vocabularies.get("bigram")
+        if bigrams is None:
+            pairs = (pair for text in tokens for pair in bigram_forms(text))
+            bigrams = Vocabulary.count(pairs, recipe.bigram_min_count, recipe.bigram_rows)
         out.append(Feature("bigram", len(bigrams), recipe.bigram_dimension, bigrams))
     hashed: tuple[FeatureKind, ...] = ("subword", "affix", "shape")
     for kind in hashed:

@@ -1,7 +1,9 @@
 """From data files to a weights folder that the service can load: the whole of the `train` command but its options."""
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from ..checkpoint.manifest import FeatureEntry, Manifest
 from ..errors import TrainingError
 from ..text.features import Feature
 from .calibration import temperature
-from .card import CARD, write_card
-from .data import Corpus, prepare, read_rows
+from .card import CARD, Origin, write_card
+from .data import Corpus, Rows, prepare, read_rows
 from .evaluate import evaluate, store
 from .measured import measure
 from .pictures import CONFUSION, CURVE, draw_confusion, draw_curve
 from .recipe import Recipe
+from .starting import start_vocabularies
 from .train import Progress, Trained, Trainer, quiet
 
 
@@ -49,33 +52,56 @@ def produce(
     Raises: TrainingError, BadRow.
     """
     folder = files.out / recipe.name
-    if folder.exists() and not replace:
-        raise TrainingError(f"{folder} exists already: give another name, or --replace to put the new model there")
-    corpus = prepare(recipe, files.train, files.dev, files.extra)
+    check_free(folder, replace)
+    if recipe.start_forms and not files.start:
+        raise TrainingError("start_forms keeps the forms of a language model: give its file as --start")
+    vocabularies = start_vocabularies(files.start) if files.start and recipe.start_forms else {}
+    corpus = prepare(recipe, files.train, files.dev, files.extra, vocabularies)
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)
     if files.start:
         trainer.start(files.start)
     trained = trainer.run(progress)
-    aside = files.out / f".{recipe.name}.new"
-    shutil.rmtree(aside, ignore_errors=True)
-    saved = _save(aside, recipe, corpus, trained)
+    made = Checkpoint(_manifest(recipe, corpus, trained), trained.network, corpus.labels)
     rows = read_rows(recipe.task, recipe.language, files.dev, recipe.layout)
-    evaluation = evaluate(measure(saved, rows, torch.device("cpu")))
-    default = chosen_default(evaluation.faithfulness) if evaluation.faithfulness else None
-    saved = save_checkpoint(aside, _with(saved, metrics=evaluation.metrics, default_attribution=default))
-    store(aside, evaluation, "/".join(files.dev.parts[-2:]))
-    draw_curve(aside / CURVE, trained.curve, _figure(recipe))
-    draw_confusion(aside / CONFUSION, evaluation.confusion)
-    write_card(aside / CARD, saved, evaluation, command, recipe.limits)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(aside, folder)
+    with new_folder(folder) as aside:
+        draw_curve(aside / CURVE, trained.curve, _figure(recipe))
+        write_model(aside, made, files.dev, rows, Origin(command, recipe.limits))
     return load_checkpoint(folder)
 
 
-def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Checkpoint:
-    manifest = Manifest(
+def check_free(folder: Path, replace: bool) -> None:
+    """Raises: TrainingError where the folder is there and is not to be replaced."""
+    if folder.exists() and not replace:
+        raise TrainingError(f"{folder} exists already: give another name, or --replace to put the new model there")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of the older one once all of it is written."""
+    aside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(aside, folder)
+
+
+def write_model(folder: Path, made: Checkpoint, dev: Path, rows: Rows, origin: Origin) -> Checkpoint:
+    """Write weights, card, evaluation and the picture of mistakes, measured as they are stored. rows: those of dev."""
+    saved = save_checkpoint(folder, made)
+    evaluation = evaluate(measure(saved, rows, torch.device("cpu")))
+    default = chosen_default(evaluation.faithfulness) if evaluation.faithfulness else None
+    saved = save_checkpoint(folder, _with(saved, metrics=evaluation.metrics, default_attribution=default))
+    store(folder, evaluation, "/".join(dev.parts[-2:]))
+    draw_confusion(folder / CONFUSION, evaluation.confusion)
+    write_card(folder / CARD, saved, evaluation, origin)
+    return saved
+
+
+def _manifest(recipe: Recipe, corpus: Corpus, trained: Trained) -> Manifest:
+    return Manifest(
         name=recipe.name,
         task=recipe.task,
         cell=recipe.cell,
@@ -94,7 +120,6 @@ def _save(folder: Path, recipe: Recipe, corpus: Corpus, trained: Trained) -> Che
         sha256={},
         temperature=temperature(trained.dev) if trained.dev.logits is not None else 1.0,
     )
-    return save_checkpoint(folder, Checkpoint(manifest, trained.network, corpus.labels))
 
 
 def _figure(recipe: Recipe) -> str:

@@ -94,6 +94,7 @@ class Recipe(BaseModel):
     shape_dimension: Dimension = 0
     shape_rows: Rows = 512
     gap_dimension: Dimension = 0
+    start_forms: bool = Field(False, description="a row for every form of --start, not those of the texts alone")
     freeze_vectors: bool = Field(False, description="leave rows that came from static vectors as they are")
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = Field(8, description="times that the training rows are read")

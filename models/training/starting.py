@@ -14,7 +14,8 @@ from ..checkpoint.checkpoint import to_key
 from ..errors import TrainingError
 from ..network.embedding import Embedding
 from ..network.network import Network
-from ..text.features import Feature
+from ..text.features import Feature, FeatureKind
+from ..text.vocabulary import Vocabulary
 from .data import static_vectors
 
 log = logging.getLogger(__name__)
@@ -29,36 +30,43 @@ def write_start(path: Path, model: nn.Module, features: Sequence[Feature]) -> No
     save_file(kept, path, {"forms": json.dumps(forms)})
 
 
+def start_vocabularies(path: Path) -> dict[FeatureKind, Vocabulary]:
+    """The forms that a language model has rows for, of tokens and of bigrams.
+
+    Raises: TrainingError where the file is none.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {kind: Vocabulary.parse(forms) for kind, forms in json.loads(file.metadata()["forms"]).items()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TrainingError(f"{path} is not what `gatescope pretrain` wrote: {error}") from error
+
+
 @torch.no_grad()
 def start_from(path: Path, network: Network) -> int:
     """Fill a network's tables and recurrences from a language model: vocabularies row by row, the rest as it is.
 
-    Returns: how many rows of vocabularies were found.
+    Returns: how many of the vocabularies' rows were found.
     Raises:  TrainingError where the file is none, or a tensor of the network has another shape than there.
     """
-    try:
-        tensors = load_file(path)
-        with safe_open(path, "pt") as file:
-            forms = json.loads(file.metadata()["forms"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"{path} is not what `gatescope pretrain` wrote: {error}") from error
+    started = start_vocabularies(path)
+    tensors = load_file(path)
     covered = 0
-    vocabularies = {f.kind: f.vocabulary for f in network.architecture.features}
+    own_vocabularies = {f"embedding.{f.kind}": (f.kind, f.vocabulary) for f in network.architecture.features}
     for name, parameter in network.named_parameters():
         key = to_key(name)
-        kind = key.removeprefix("embedding.")
         if key.startswith(("head.", "crf.")):
             continue
-        vocabulary = vocabularies.get(kind) if key.startswith("embedding.") else None  # type: ignore[call-overload]
+        kind, vocabulary = own_vocabularies.get(key, (None, None))
         compared = slice(0 if vocabulary is None else 1, None)  # a vocabulary's rows are its own
         if key not in tensors or tensors[key].shape[compared] != parameter.shape[compared]:
             found = list(tensors[key].shape) if key in tensors else "no such tensor"
             raise TrainingError(f"{path}: {key} is {found}, the recipe's is {list(parameter.shape)}: they must agree")
-        if vocabulary is None:
+        if kind is None or vocabulary is None:
             parameter.copy_(tensors[key])
             continue
-        places = {form: i for i, form in enumerate(forms[kind].removesuffix("\n").split("\n"))}
-        rows = [(i, places[form]) for i, form in enumerate(vocabulary.forms) if form in places]
+        places = started[kind]
+        rows = [(i, places.id(form)) for i, form in enumerate(vocabulary.forms) if form in places]
         own, others = (torch.tensor(column, device=parameter.device) for column in zip(*rows, strict=True))
         parameter[own] = tensors[key].to(parameter.device)[others]
         covered += len(rows)

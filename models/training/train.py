@@ -94,7 +94,8 @@ class Trainer:
         """Begin from a language model that `pretraining.pretrain` wrote."""
         rows = start_from(path, self.network)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        log.info("the language model covers %d of %d forms", rows, self.corpus.features[0].rows)
+        forms = sum(len(feature.vocabulary) for feature in self.corpus.features if feature.vocabulary)
+        log.info("the language model has rows for %d of %d forms", rows, forms)
 
     def run(self, progress: Progress[Any] = quiet) -> Trained:
         """Train to the end, from where the state file left off if there is one.

@@ -12,10 +12,10 @@ from models.training.data import read_rows
 from models.training.evaluate import Evaluation, evaluate, store
 from models.training.measured import answers, check_labels, measure
 from models.training.pictures import draw_confusion
-from models.training.readers import Layout
 
 from ..pictures.canvas import font
 from .checks import device, writable_file, writable_folder
+from .columns import add_columns, layout_of
 from .notes import show_notes
 from .tables import table
 
@@ -43,19 +43,7 @@ def add_evaluate(commands: Any) -> None:
     )
     parser.add_argument("model", type=Path, metavar="WEIGHTS_FOLDER", help="the model's folder")
     parser.add_argument("data", type=Path, metavar="FILE", help="JSON lines, CSV or TSV; CoNLL columns for a tagger")
-    columns = parser.add_argument_group("columns of the file")
-    usual = Layout()
-    columns.add_argument(
-        "--text-column", default=usual.text_column, metavar="NAME", help="of the text: a key or header, or a number"
-    )
-    columns.add_argument("--label-column", default=usual.label_column, metavar="NAME", help="of the label")
-    columns.add_argument("--tag-column", type=int, choices=(2, 3, 4), help="of CoNLL columns (default: the last)")
-    columns.add_argument(
-        "--tag-scheme",
-        choices=("auto", "bio", "iob1", "bioes"),
-        default=usual.tag_scheme,
-        help="of the tags; auto tells bioes (bmes, bilou) from the rest",
-    )
+    add_columns(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print every figure as JSON in place of the tables")
     output.add_argument(
@@ -76,8 +64,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     show_notes()
     _check(options)
     checkpoint = load_checkpoint(options.model)
-    layout = Layout(options.text_column, options.label_column, options.tag_column, options.tag_scheme)
-    rows = read_rows(checkpoint.manifest.task, checkpoint.manifest.language, options.data, layout)
+    rows = read_rows(checkpoint.manifest.task, checkpoint.manifest.language, options.data, layout_of(options))
     check_labels(checkpoint, rows, options.data)
     measured = measure(checkpoint, rows, device(options.device))
     evaluation = evaluate(measured)

@@ -32,6 +32,7 @@ _LOCAL = {
     "batch": "answer a file of texts, in parallel, without a server",
     "train": "train a model on your own data",
     "pretrain": "train a language model to start from",
+    "average": "make one model of several trainings",
     "evaluate": "measure a model on labelled data",
     "robustness": "measure a model on labelled data as people type them",
     "faithfulness": "which attribution method finds the tokens that matter",
@@ -42,7 +43,7 @@ _GROUPS = {
     "ask a server": ("list", "predict", "inspect"),
     "answer files": ("batch",),
     "look inside": ("memory", "attribute", "compare", "intervene", "top", "render"),
-    "make models": ("train", "pretrain", "evaluate", "robustness", "faithfulness"),
+    "make models": ("train", "pretrain", "average", "evaluate", "robustness", "faithfulness"),
 }
 
 
@@ -154,6 +155,7 @@ def _add_local(commands: Any, verb: str) -> None:
         for name, note in _LOCAL.items():
             commands.add_parser(name, help=note)
         return
+    from .averaging import add_average
     from .batch import add_batch
     from .evaluation import add_evaluate
     from .faithfulness import add_faithfulness
@@ -165,5 +167,6 @@ def _add_local(commands: Any, verb: str) -> None:
     add_pretrain(commands)
     add_robustness(commands)
     add_train(commands)
+    add_average(commands)
     add_evaluate(commands)
     add_faithfulness(commands)

@@ -56,7 +56,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "input features": tuple(
         name
         for name in Recipe.model_fields
-        if name.endswith(("_dimension", "_rows", "_min_count")) or name == "freeze_vectors"
+        if name.endswith(("_dimension", "_rows", "_min_count")) or name in ("freeze_vectors", "start_forms")
     ),
     "the card": ("description", "license", "training_data", "limits"),
 }

@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from models.errors import TrainingError
 from models.training.data import prepare
 from models.training.pretraining import LanguageModel, Pretraining, pretrain
+from models.training.produce import Files, produce
 from models.training.recipe import Recipe
-from models.training.starting import START, start_from
+from models.training.starting import START, start_from, start_vocabularies
 from models.training.train import Trainer
 
 CPU = torch.device("cpu")
@@ -146,3 +147,24 @@ def test_a_model_starts_with_the_rows_of_the_forms_that_both_know(texts: Path, t
         start_from(path, other.network)
     with pytest.raises(TrainingError, match="pretrain"):
         start_from(data, other.network)
+
+
+def test_a_model_can_keep_every_form_of_what_it_starts_from(texts: Path, tmp_path: Path) -> None:
+    """Words and pairs that no training row has keep the rows that the language model learned for them."""
+    bigrams = {"bigram_dimension": 4, "bigram_min_count": 1}
+    path = pretrain(READ.model_copy(update={"epochs": 1, **bigrams}), [texts], tmp_path / "lm", CPU)
+    data = tmp_path / "data.bio"
+    data.write_text("seven B-X\nred O\nunheard O\n\n")
+    recipe = Recipe(**{**SIZES, **bigrams}, epochs=1, start_forms=True, weight_decay=0.0)
+    files = Files(data, data, tmp_path, start=path)
+    made = produce(recipe, files, CPU, "the command").network
+    tensors, known = load_file(path), start_vocabularies(path)
+    for feature, unread in zip(made.architecture.features, ("blue", "red green"), strict=False):  # token and bigram
+        vocabulary, learned = feature.vocabulary, tensors[f"embedding.{feature.kind}"].numpy().astype(np.float16)
+        assert vocabulary is not None
+        assert vocabulary.forms == known[feature.kind].forms
+        place, found = vocabulary.id(unread), made.embedding.tables[feature.kind].numpy()
+        np.testing.assert_array_equal(found[place], learned[place])
+        assert np.any(found != learned)
+    with pytest.raises(TrainingError, match="give its file as --start"):
+        produce(recipe, Files(data, data, tmp_path / "other"), CPU, "the command")

@@ -31,6 +31,7 @@ VERBS = [
     "faithfulness",
     "robustness",
     "pretrain",
+    "average",
     "",
     "--help",
     "--version",
@@ -155,6 +156,7 @@ GOOD = [
     "top --model tiny-zh-lstm --unit 1 --top-k 2 --tensor cell_state 我 想",
     "settings --port 1 --json",
     "evaluate x rows.jsonl --device cuda",
+    "average x y --shares 1 2 --name m --dev rows.jsonl",
     "train --name m --task text-classification --language en --train rows.csv --dev rows.jsonl --device cuda",
 ]
 
