@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -45,9 +46,23 @@ class Part:
 
     def drawn(self, random: np.random.Generator) -> Rows:
         """The rows of one epoch: each as often as the weight says, a fraction of it by chance."""
+        rows = _even(self.rows, random) if self.source.even else self.rows
         whole, share = divmod(self.source.weight, 1)
-        chosen = random.permutation(len(self.rows))[: round(share * len(self.rows))]
-        return [*itertools.chain(*[self.rows] * int(whole)), *(self.rows[i] for i in sorted(chosen))]
+        chosen = random.permutation(len(rows))[: round(share * len(rows))]
+        return [*itertools.chain(*[rows] * int(whole)), *(rows[i] for i in sorted(chosen))]
+
+
+def _even(rows: Rows, random: np.random.Generator) -> Rows:
+    """Of texts of 1, 2 to 3, 4 to 7, 8 to 15 ... characters as many rows of each label as the rarest has."""
+    groups: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, row in enumerate(rows):
+        groups[len(row.text).bit_length()][" ".join(labels_of(row))].append(i)
+    labels = {label for group in groups.values() for label in group}
+    kept: list[int] = []
+    for group in groups.values():
+        fewest = min(len(group[label]) for label in labels)
+        kept += [i for label in sorted(labels) for i in random.permutation(group[label])[:fewest]]
+    return [rows[i] for i in sorted(kept)]
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Source(BaseModel):
 
     weight: Annotated[float, Field(gt=0, le=20)] = Field(1.0, description="times that each row is read in an epoch")
     epochs: Annotated[int, Field(ge=0)] | None = Field(None, description="the first in which it is read, if not all")
+    even: bool = Field(False, description="of texts of like length as many of each label, drawn anew each epoch")
     neutral: bool = Field(False, description="its texts have no label: the answer to them is the labels' frequencies")
     without: tuple[str, ...] = Field((), description="kinds of entity that were not annotated in it")
 
@@ -131,6 +132,9 @@ class Recipe(BaseModel):
             raise ValueError("reads is for classifiers: a tagger reads each step's state")
         if self.task == "token-classification" and self.balance:
             raise ValueError("balance is for classifiers: the loss of a tagger is one of whole sentences")
+        even = sorted(name for name, source in self.files.items() if source.even)
+        if even and (self.task == "token-classification" or self.adjust_priors or self.files[even[0]].neutral):
+            raise ValueError(f"{even[0]}: even is for a classifier's labelled rows, and without adjust_priors")
         if self.extra_epochs > self.epochs:
             raise ValueError(f"extra_epochs is {self.extra_epochs}, epochs {self.epochs}: it cannot be more")
         return self

@@ -1,12 +1,14 @@
 """What an epoch reads: weights by file, kinds that were not annotated, texts without a label, class priors."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.errors import TrainingError
 from models.network.spans import bio_tags
@@ -50,6 +52,33 @@ def labelled(folder: Path, extra: dict[str, int], **recipe: Any) -> Corpus:
 def test_each_row_of_a_file_is_read_as_often_as_its_weight(tmp_path: Path, weight: float, rows: int) -> None:
     corpus = tagged(tmp_path, files={"web.bio": Source(weight=weight)})
     assert len(corpus.examples(0, np.random.default_rng(1))) == corpus.rows(0) == 2 + rows
+
+
+def test_an_even_file_has_as_many_of_each_label_at_every_length(tmp_path: Path) -> None:
+    """Short rows are mostly bad and long ones mostly good, so that length alone would tell; and each epoch draws anew."""
+    labelled(tmp_path, {"a": 1}, files={})
+    rows = [
+        (label, n, k)
+        for label, n, count in (("a", 5, 9), ("b", 5, 3), ("a", 40, 2), ("b", 40, 8))
+        for k in range(count)
+    ]
+    rows.append(("a", 500, 0))  # no b is as long
+    text = "".join(json.dumps({"text": f"{label}{k}".ljust(n, "x"), "label": label}) + "\n" for label, n, k in rows)
+    (tmp_path / "extra.jsonl").write_text(text, "utf-8")
+    files = [tmp_path / "train.jsonl", tmp_path / "train.jsonl", [tmp_path / "extra.jsonl"]]
+    recipe = Recipe(**{**NER, "task": "text-classification", "files": {"extra.jsonl": Source(even=True)}})
+    part = prepare(recipe, *files).extra[0]  # type: ignore[arg-type]
+    drawn = [part.drawn(np.random.default_rng(seed)) for seed in (1, 2)]
+    for found in drawn:
+        assert Counter((row.text[0], len(row.text)) for row in found) == dict.fromkeys(
+            [("a", 5), ("b", 5)], 3
+        ) | dict.fromkeys([("a", 40), ("b", 40)], 2)
+        assert len({row.text for row in found}) == 10
+    assert drawn[0] != drawn[1]
+    half = prepare(recipe.model_copy(update={"files": {"extra.jsonl": Source(even=True, weight=0.5)}}), *files)  # type: ignore[arg-type]
+    assert half.rows(0) - 8 == 5
+    with pytest.raises(ValidationError, match="even is for"):
+        Recipe(**{**NER, "files": {"extra.jsonl": Source(even=True)}})
 
 
 def test_a_file_is_read_in_its_epochs_alone(tmp_path: Path) -> None:
