@@ -7,6 +7,7 @@ from models.inference.stream_state import StreamState
 from models.inference.streaming import Streamer
 
 from ..errors import StateRejected
+from ..exchange import exchange_of
 from ..state import State, state_of, terms_of
 from ..wire.rendering import JSON, dumps
 from ..wire.rendering_streams import stream_result
@@ -50,7 +51,8 @@ async def step(request: Request, name: str) -> Response:
         raise EmptyText
     wanted = turns.Wanted(asked.inspect, asked.offset_unit)
     turn = await turns.prepared(state, streamer, before, text, wanted)
-    done = await turns.run(state, streamer, turn, terms_of(request, state.settings.deadline_ms))
+    terms = terms_of(request, state.settings.deadline_ms)
+    done = await turns.run(state, streamer, turn, terms, exchange_of(request.scope))
     sealed = state.sealer.seal(streamer.layout.pack(done.state), predictor.checkpoint.weights_sha256)
 
     def write() -> bytes:

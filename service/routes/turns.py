@@ -11,6 +11,7 @@ from models.inference.streaming import Streamer
 from models.inference.turns import Step, Turn
 
 from ..engine.terms import Terms
+from ..exchange import Exchange
 from ..state import State
 from ..wire import rendering
 from ..wire.rendering import Style
@@ -63,9 +64,10 @@ def values(streamer: Streamer, turn: Turn) -> int:
     return streamer.predictor.values(len(turn), turn.plan) if turn.plan and len(turn) else 0
 
 
-async def run(state: State, streamer: Streamer, turn: Turn, terms: Terms) -> Step:
+async def run(state: State, streamer: Streamer, turn: Turn, terms: Terms, exchange: Exchange | None = None) -> Step:
     """The step; it shares a batch with those of other streams.
 
+    exchange: the request whose one step it is, for its line in the log.
     Raises: Overloaded, DeadlineExceeded, ClientLeft, NotReady.
     """
     predictor = streamer.predictor
@@ -79,4 +81,6 @@ async def run(state: State, streamer: Streamer, turn: Turn, terms: Terms) -> Ste
         statistics.failed(began)
         raise
     statistics.answered(1, done.queue_ms, done.compute_ms)
+    if exchange:
+        exchange.ran(began, done.queue_ms, done.compute_ms)
     return done.value[0]

@@ -18,13 +18,21 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-def test_a_request_is_a_span_with_its_time_in_queue_and_model(serve: Any, spans: InMemorySpanExporter) -> None:
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [("predict", {"inputs": "我想吃汉堡"}), ("inspect", {"inputs": "我想吃汉堡"}), ("step", {"text": "我想吃汉堡"})],
+)
+def test_a_request_is_a_span_with_its_time_in_queue_and_model(
+    serve: Any, spans: InMemorySpanExporter, route: str, body: dict[str, str]
+) -> None:
+    path = f"/v1/models/{{name}}/{route}"
     trace = "0af7651916cd43dd8448eb211c80319c"
     with serve(traces=True) as client:
-        client.post(PREDICT, json={"inputs": "我想吃汉堡"}, headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+        headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        client.post(path.format(name="tiny-zh-lstm"), json=body, headers=headers)
     found = {span.name: span for span in spans.get_finished_spans()}
-    request = found[f"POST {PREDICT.replace('tiny-zh-lstm', '{name}')}"]
-    assert request.attributes["http.route"] == "/v1/models/{name}/predict"
+    request = found[f"POST {path}"]
+    assert request.attributes["http.route"] == path
     assert request.attributes["http.response.status_code"] == 200
     assert f"{request.context.trace_id:032x}" == trace
     for name in ("queue", "compute"):
