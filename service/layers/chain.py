@@ -13,6 +13,7 @@ from ..figures.figures import Figures
 from ..settings import Settings
 from . import traces
 from .control import ControlGuard
+from .heads import Heads
 from .hotpath import HotPath
 from .keys import KeyRing, Keys
 from .problems import Problems
@@ -65,7 +66,7 @@ def chain(settings: Settings, figures: Figures) -> list[Middleware]:
         layers.append(Middleware(Keys, keys=keys))
     if settings.model_control == "explicit":
         layers.append(Middleware(ControlGuard, settings=settings))
-    return [*layers, Middleware(HotPath)]
+    return [*layers, Middleware(HotPath), Middleware(Heads)]
 
 
 def _cors(origins: str) -> dict[str, Any]:
