@@ -15,9 +15,9 @@ from .tables import table
 
 _DESCRIPTION = """\
 Make one model of several by the mean of their weights, often a little better than the best of them, and as small and as
-fast as one. They must be trainings of one recipe on the same files that began from the same --start: other seeds, more
-epochs, other weights of the files. The card of the new model has the command of each. --shares 3 1: the first counts
-three times as much as the second.
+fast as one. They must be trainings of one recipe on the same files, from the same --start and --seed: with more epochs,
+or other weights of the files; those of two seeds seldom average to anything good. What is printed, and the card of the
+new model, have the figure of each beside that of the mean. --shares 3 1: the first counts three times as much.
 """
 _EXAMPLE = """\
 example:
