@@ -1,7 +1,8 @@
 """Several trainings of one network made one: the mean of their weights, calibrated and measured on dev.
 
-Runs of one seed that differ in their last epochs, or in how often a file is read, end near enough to each other for the
-mean of their weights to be a model; runs of two seeds seldom do. The members' figures beside the mean's say which it was.
+Runs of one seed that differ in their last epochs, or in how often a file is read, end near enough to each other for
+the mean of their weights to be a model; runs of two seeds seldom do. The members' figures beside the mean's say which
+it was.
 
 Source: Wortsman et al. 2022 (model soups).
 """
