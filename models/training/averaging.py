@@ -59,7 +59,9 @@ def produce_average(
     rows = read_rows(first.task, first.language, dev, layout)
     check_labels(checkpoints[0], rows, dev)
     examples = encode_rows(rows, first.tokenizer, network.architecture.features, checkpoints[0].labels, None)
-    manifest = first.model_copy(update={"name": name, "temperature": _calibrated(network, examples, checkpoints[0])})
+    manifest = first.model_copy(
+        update={"name": name, "temperature": _calibrated(network, examples, checkpoints[0].labels)}
+    )
     origins = [read_origin(folder / CARD) for folder in members]
     listed = tuple(
         Member("/".join(folder.parts[-2:]), share / sum(shares), _figure(one, examples), origin.command)
@@ -120,12 +122,12 @@ def _differing(one: Checkpoint, other: Checkpoint) -> list[str]:
     return [name for name, (first, second) in facts.items() if first != second]
 
 
-def _calibrated(network: Classifier | Tagger, examples: Sequence[Example], like: Checkpoint) -> float:
+def _calibrated(network: Classifier | Tagger, examples: Sequence[Example], labels: Sequence[str]) -> float:
     """The manifest's temperature; a tagger's divides its scores instead, see `calibration`."""
     runner = TorchRunner(network, _CPU)
     if isinstance(network, Classifier):
         return temperature(predict_examples(runner, examples))
-    divide_scores(network, tagger_temperature(runner, network, examples, like.labels))
+    divide_scores(network, tagger_temperature(runner, network, examples, labels))
     return 1.0
 
 

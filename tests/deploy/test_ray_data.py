@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.models.batch.files import json_lines
-from tests.models.batch.test_run import rows_for
+from tests.models.batch.requests import rows_for
 from tests.service.cli.test_batch import ROOT, command, environment
 
 ADAPTER = ROOT / "deploy/ray_data.py"

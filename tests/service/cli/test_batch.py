@@ -16,7 +16,7 @@ from models.batch.sources import BLOCK_ROWS
 from models.checkpoint.checkpoint import load_checkpoint
 from service.cli.main import main
 from tests.models.batch.files import json_lines, pyarrow_or_skip, read
-from tests.models.batch.test_run import rows_for
+from tests.models.batch.requests import rows_for
 
 ROOT = Path(__file__).parents[3]
 KILLS = 6
