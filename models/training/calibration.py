@@ -1,4 +1,4 @@
-"""Whether a model is as often right as its scores say, and the temperature that makes it so (Guo et al. 2017).
+"""Whether a model is as often right as its scores say, and what makes it so: a temperature (Guo et al. 2017), biases.
 
 A score is that of a classifier's best label, or the probability of an entity that a tagger found. A classifier's
 temperature stands in its manifest; a tagger's divides the weights of its head and its CRF, so that emissions stay
@@ -59,6 +59,32 @@ def temperature(predicted: Predicted) -> float:
     grid = _grid(400)
     losses = [float(nn.functional.cross_entropy(logits / t, targets)) for t in grid]
     return round(grid[int(np.argmin(losses))], 3)
+
+
+@torch.enable_grad()
+def label_biases(predicted: Predicted) -> NDArray[np.float64]:
+    r"""What added to a classifier's logits, before the temperature divides them, makes the loss least: float64 [label].
+
+    ``min_{s, c} -sum_i log softmax(s z_i + c)[y_i] + |c|^2 / 2``, and ``b = c / s``: the square keeps the bias of a
+    label finite that dev has none of, or that is never mistaken. Source: Alexandari et al. 2020 (bias-corrected
+    temperature scaling).
+    """
+    assert predicted.logits is not None
+    logits, targets = torch.tensor(predicted.logits, dtype=torch.float64), torch.tensor(np.array(predicted.targets))
+    log_scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    shift = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_scale, shift], max_iter=500, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        scores = log_scale.exp() * logits + shift
+        total = nn.functional.cross_entropy(scores, targets, reduction="sum") + shift.square().sum() / 2
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    found: NDArray[np.float64] = (shift / log_scale.exp()).detach().numpy()
+    return found
 
 
 def _grid(points: int) -> list[float]:

@@ -57,7 +57,7 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, origi
         f"## Command\n\n{_code(origin.command)}",
         *_members(origin.members),
         f"## Figures on dev ({evaluation.texts:,} texts)\n",
-        f"{pictures} Dev also chose {chosen} (and a classifier's temperature), so expect a little less elsewhere.\n",
+        f"{pictures} Dev also chose {chosen} (and what calibrates the scores), so expect a little less elsewhere.\n",
         _figures(evaluation),
         *([] if origin.members else [f"[![learning curve]({CURVE})]({CURVE})\n"]),
         "### Labels\n",

@@ -119,6 +119,9 @@ class Recipe(BaseModel):
     outside_bias: Annotated[float, Field(ge=-5, le=5)] = Field(
         0.0, description="taggers: added to the emission of O after training; above 0 entities are fewer and surer"
     )
+    label_biases: bool = Field(
+        False, description="classifiers: fit a bias of each label on dev, which should be as the texts to come are"
+    )
     adjust_priors: bool = Field(
         False, description="classifiers: take the frequencies of a file's labels off the logits"
     )
@@ -132,6 +135,8 @@ class Recipe(BaseModel):
             raise ValueError("reads is for classifiers: a tagger reads each step's state")
         if self.task == "token-classification" and self.balance:
             raise ValueError("balance is for classifiers: the loss of a tagger is one of whole sentences")
+        if self.label_biases and (self.task == "token-classification" or self.balance):
+            raise ValueError("label_biases is for classifiers, and without balance: it makes frequent labels likelier")
         even = sorted(name for name, source in self.files.items() if source.even)
         if even and (self.task == "token-classification" or self.adjust_priors or self.files[even[0]].neutral):
             raise ValueError(f"{even[0]}: even is for a classifier's labelled rows, and without adjust_priors")

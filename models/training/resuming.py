@@ -9,7 +9,8 @@ from .recipe import Recipe
 
 # told in the card alone, or covered by the data's digest, or asked anew after each epoch
 _FREE = {"description", "license", "training_data", "limits", "patience", "epochs"}
-_FREE |= {"text_column", "label_column", "tag_column", "tag_scheme", "label_names", "outside_bias"}
+_FREE |= {"text_column", "label_column", "tag_column", "tag_scheme", "label_names"}
+_FREE |= {"outside_bias", "label_biases"}  # what is done once the weights stand
 
 
 def difference(notes: Mapping[str, Any], recipe: Recipe, data_sha256: str) -> str:

@@ -23,7 +23,7 @@ from ..runtime.runner import TorchRunner
 from ..text.features import Feature
 from . import resuming
 from .batches import Batch, hide_ids, shuffled
-from .calibration import divide_scores, tagger_temperature
+from .calibration import divide_scores, label_biases, tagger_temperature
 from .data import Corpus
 from .metrics import summary
 from .predicted import Predicted, predict_examples
@@ -115,12 +115,19 @@ class Trainer:
             self._save()
         self.network.load_state_dict(self.best)
         self.network.eval()
+        self._calibrate()
+        return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
+
+    @torch.no_grad()
+    def _calibrate(self) -> None:
+        """What the recipe asks for once the weights stand; a classifier's temperature goes to its manifest instead."""
         if isinstance(self.network, Tagger):
-            with torch.no_grad():
-                self.network.head.bias[0] += self.recipe.outside_bias
+            self.network.head.bias[0] += self.recipe.outside_bias
             temperature = tagger_temperature(self.runner, self.network, self.corpus.dev, self.corpus.labels)
             divide_scores(self.network, temperature)
-        return Trained(self.network, predict_examples(self.runner, self.corpus.dev), tuple(self.curve))
+        elif self.recipe.label_biases:
+            biases = label_biases(predict_examples(self.runner, self.corpus.dev))
+            self.network.head.bias.add_(torch.from_numpy(biases).to(self.network.head.bias))
 
     def _is_over(self) -> bool:
         return resuming.has_stopped([row.dev for row in self.curve], self.recipe.patience)

@@ -15,7 +15,13 @@ from models.errors import RecipeError, TrainingError
 from models.network.crf import FORBIDDEN
 from models.network.network import Tagger
 from models.training.batches import Example
-from models.training.calibration import divide_scores, tagger_temperature, temperature
+from models.training.calibration import (
+    divide_scores,
+    label_biases,
+    log_probabilities,
+    tagger_temperature,
+    temperature,
+)
 from models.training.data import prepare, static_vectors
 from models.training.metrics import accuracy, by_length, differing, f1, macro_f1
 from models.training.predicted import Predicted, batches_of_outputs, predict_examples
@@ -238,6 +244,46 @@ def test_temperature_is_the_one_that_fits_best() -> None:
     assert temperature(Predicted(tuple(targets), logits=(logits * 2.5).astype(np.float32))) == pytest.approx(
         2.5, rel=0.1
     )
+
+
+def test_biases_are_those_that_fit_best() -> None:
+    """Drawn with known biases they are found; the loss is no less anywhere near; a label without rows stays finite."""
+    random, biases = np.random.default_rng(0), np.array([0.8, 0.0, -0.8])
+    logits = random.normal(size=(4000, 3))
+    p = np.exp(logits + biases) / np.exp(logits + biases).sum(1, keepdims=True)
+    targets = tuple(np.array(random.choice(3, p=row)) for row in p)
+    seen = (logits * 2.5).astype(np.float32)
+    found = label_biases(Predicted(targets, logits=seen))
+    np.testing.assert_allclose(found - found.mean(), 2.5 * biases, atol=0.25)
+    scale = temperature(Predicted(targets, logits=(seen + found).astype(np.float32)))
+    assert scale == pytest.approx(2.5, rel=0.1)
+
+    def loss(shift: np.ndarray) -> float:
+        scores = seen / scale + shift
+        chosen = scores[np.arange(len(scores)), np.array(targets)]
+        return float((np.log(np.exp(scores).sum(1)) - chosen).sum() + (shift**2).sum() / 2)
+
+    for step in np.eye(3) * 0.05:
+        assert min(loss(found / scale + step), loss(found / scale - step)) > loss(found / scale)
+    one_label = Predicted((np.array(0),) * 50, logits=random.normal(size=(50, 2)).astype(np.float32))
+    assert 0 < (np.subtract(*label_biases(one_label))) < np.inf
+
+
+def test_biases_go_to_the_head_and_lessen_the_loss_on_dev(labelled: Path, tmp_path: Path) -> None:
+    """Asked for once a run is finished, they are fitted to the weights that it ended with."""
+    state, dev = tmp_path / "state.safetensors", tmp_path / "dev.jsonl"
+    dev.write_text("\n".join(row for i, row in enumerate(labelled.read_text("utf-8").splitlines()) if i % 8 < 5))
+    ended = []
+    for asked in (False, True):
+        recipe = Recipe(**{**SMALL, "epochs": 1, "learning_rate": 0.005, "label_biases": asked})
+        ended.append(Trainer(recipe, prepare(recipe, labelled, dev), CPU, state).run())
+    plain, biased = (one.network.state_dict() for one in ended)
+    assert [key for key in plain if not torch.equal(plain[key], biased[key])] == ["head.bias"]
+    rows = np.arange(len(ended[0].dev.targets)), np.array(ended[0].dev.targets)
+    losses = [-log_probabilities(one.dev, temperature(one.dev))[rows].mean() for one in ended]
+    assert losses[1] < losses[0] - 0.01
+    with pytest.raises(RecipeError, match="label_biases is for classifiers"):
+        read_recipe(None, {**SMALL, "task": "token-classification", "label_biases": True})
 
 
 def test_texts_that_are_answered_otherwise_are_counted() -> None:
