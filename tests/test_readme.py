@@ -61,6 +61,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for name in ("train.jsonl", "dev.jsonl"):
         (out / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    for name in ("train.bio", "dev.bio"):
+        (out / name).write_text(
+            "Anna B-PER\nvisited O\nParis B-LOC\n. O\n\nWho O\nis O\nTom B-PER\n? O\n\n" * 6, "utf-8"
+        )
     return out
 
 
@@ -94,7 +98,8 @@ def served(place: Path, port: int, environment: dict[str, str]) -> Iterator[None
 def test_every_code_block_runs_and_answers_as_shown(
     readme: Path, place: Path, port: int, environment: dict[str, str]
 ) -> None:
-    shutil.rmtree(place / "weights/my-lstm", ignore_errors=True)
+    for made in ("my-lstm", "my-ner"):
+        shutil.rmtree(place / "weights" / made, ignore_errors=True)
     answer = ""
     code_blocks = blocks(readme)
     assert len(code_blocks) >= 7

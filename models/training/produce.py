@@ -22,13 +22,13 @@ from .evaluate import evaluate, store
 from .measured import measure
 from .pictures import CONFUSION, CURVE, draw_confusion, draw_curve
 from .recipe import Recipe
-from .starting import start_vocabularies
+from .starting import read_start
 from .train import Progress, Trained, Trainer, quiet
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a run reads and where it writes. vectors: (``.npy``, forms one a line); start: a language model."""
+    """What a run reads and writes. vectors: (``.npy``, forms one a line); start: a language model or a model."""
 
     train: Path
     dev: Path
@@ -54,14 +54,16 @@ def produce(
     folder = files.out / recipe.name
     check_free(folder, replace)
     if recipe.start_forms and not files.start:
-        raise TrainingError("start_forms keeps the forms of a language model: give its file as --start")
-    vocabularies = start_vocabularies(files.start) if files.start and recipe.start_forms else {}
-    corpus = prepare(recipe, files.train, files.dev, files.extra, vocabularies)
+        raise TrainingError("start_forms keeps the words of a language model or of a model: give it as --start")
+    start = read_start(files.start) if files.start else None
+    corpus = prepare(
+        recipe, files.train, files.dev, files.extra, start.vocabularies if start and recipe.start_forms else {}
+    )
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)
-    if files.start:
-        trainer.start(files.start)
+    if start:
+        trainer.start(start)
     trained = trainer.run(progress)
     made = Checkpoint(_manifest(recipe, corpus, trained), trained.network, corpus.labels)
     rows = read_rows(recipe.task, recipe.language, files.dev, recipe.layout)

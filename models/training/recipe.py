@@ -4,6 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -158,15 +159,18 @@ class Recipe(BaseModel):
 
 
 Kind = TypeVar("Kind", bound=Recipe)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def read_recipe(path: Path | None, options: dict[str, Any]) -> Recipe:
+def read_recipe(path: Path | None, options: dict[str, Any], usual: Mapping[str, Any] = _NOTHING) -> Recipe:
     """As `read_recipe_as`, of a model."""
-    return read_recipe_as(Recipe, path, options)
+    return read_recipe_as(Recipe, path, options, usual)
 
 
-def read_recipe_as(kind: type[Kind], path: Path | None, options: dict[str, Any]) -> Kind:
-    """The recipe of a TOML file, with the options given beside it laid over.
+def read_recipe_as(
+    kind: type[Kind], path: Path | None, options: dict[str, Any], usual: Mapping[str, Any] = _NOTHING
+) -> Kind:
+    """The recipe of a TOML file laid over what is `usual`, with the options given beside it laid over both.
 
     Raises: RecipeError, naming the field, what was found and what is allowed.
     """
@@ -176,7 +180,7 @@ def read_recipe_as(kind: type[Kind], path: Path | None, options: dict[str, Any])
             values = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
-    values.update(options)
+    values = {**usual, **values, **options}
     try:
         return kind.model_validate(values)
     except ValidationError as error:

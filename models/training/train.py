@@ -28,7 +28,7 @@ from .data import Corpus
 from .metrics import summary
 from .predicted import Predicted, predict_examples
 from .recipe import Recipe
-from .starting import fill_table, start_from
+from .starting import Start, fill_table, outputs_of, start_from
 from .state import load_state, read_notes, save_state
 
 log = logging.getLogger(__name__)
@@ -90,12 +90,12 @@ class Trainer:
         if self.recipe.freeze_vectors:
             self.frozen = rows, values
 
-    def start(self, path: Path) -> None:
-        """Begin from a language model that `pretraining.pretrain` wrote."""
-        rows = start_from(path, self.network)
+    def start(self, start: Start) -> None:
+        """Begin from a language model that `pretraining.pretrain` wrote, or from a model."""
+        rows = start_from(start, self.network, outputs_of(self.recipe.task, self.corpus.labels))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         forms = sum(len(feature.vocabulary) for feature in self.corpus.features if feature.vocabulary)
-        log.info("the language model has rows for %d of %d forms", rows, forms)
+        log.info("%s has rows for %d of %d words and pairs", start.path.name, rows, forms)
 
     def run(self, progress: Progress[Any] = quiet) -> Trained:
         """Train to the end, from where the state file left off if there is one.
@@ -247,7 +247,7 @@ class Trainer:
 
 
 def network_of(recipe: Recipe, features: tuple[Feature, ...], labels: tuple[str, ...]) -> Classifier | Tagger:
-    outputs = len(labels) if recipe.task == "text-classification" else len(bio_tags(labels))
+    outputs = len(outputs_of(recipe.task, labels))
     shape = Architecture(
         recipe.task, recipe.cell, features, recipe.units, recipe.layers, recipe.directions, outputs, recipe.reads
     )

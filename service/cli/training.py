@@ -15,6 +15,7 @@ from models.errors import TrainingError
 from models.training.card import typed_command
 from models.training.produce import Files, produce
 from models.training.recipe import TABLES, Recipe, read_recipe
+from models.training.starting import usual_choices
 from models.training.train import Progress, quiet
 
 from ..pictures.canvas import font
@@ -42,6 +43,7 @@ examples:
     --train train.csv --dev dev.csv --text-column review --label-column stars --balance
   gatescope train --name my-ner --task token-classification --language zh --bidirectional --bigram-dimension 64 \\
     --train train.bmes --dev dev.bmes --epochs 12
+  gatescope train --name my-ner --start weights/zh-ner-bilstm --train mine.bio --dev mine-dev.bio
 """
 
 # fields of the recipe by what they are about; a field that stands in none of them is among the last
@@ -101,7 +103,12 @@ def _add_files(files: Any) -> None:
         metavar=("NPY", "FORMS"),
         help="static vectors: [row, dimension], and one form a line",
     )
-    files.add_argument("--start", type=Path, metavar="FILE", help="begin from what `gatescope pretrain` wrote")
+    files.add_argument(
+        "--start",
+        type=Path,
+        metavar="PATH",
+        help="begin from what `gatescope pretrain` wrote, or from a model's folder, whose shape is then the default",
+    )
     files.add_argument("--recipe", type=Path, metavar="TOML", help="choices from a file; options win over it")
     files.add_argument("--out", type=Path, default=Path("weights"), metavar="DIR", help="place of the model's folder")
     files.add_argument("--state-dir", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept")
@@ -154,7 +161,8 @@ def _bounds(field: FieldInfo) -> str:
 def _train(options: argparse.Namespace) -> int:
     show_notes()
     given = {name: getattr(options, name) for name in Recipe.model_fields if getattr(options, name, None) is not None}
-    recipe = read_recipe(options.recipe, given)
+    usual = usual_choices(options.start) if options.start else {}
+    recipe = read_recipe(options.recipe, given, usual)
     run_folder = options.state_dir / recipe.name
     chosen = device(options.device)
     writable_folder(options.out, "--out")

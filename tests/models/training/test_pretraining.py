@@ -16,7 +16,7 @@ from models.training.data import prepare
 from models.training.pretraining import LanguageModel, Pretraining, pretrain
 from models.training.produce import Files, produce
 from models.training.recipe import Recipe
-from models.training.starting import START, start_from, start_vocabularies
+from models.training.starting import START, read_start, start_from
 from models.training.train import Trainer
 
 CPU = torch.device("cpu")
@@ -131,7 +131,7 @@ def test_a_model_starts_with_the_rows_of_the_forms_that_both_know(texts: Path, t
     corpus = prepare(Recipe(**SIZES), data, data)
     trainer = Trainer(corpus.recipe, corpus, CPU)
     before = trainer.network.embedding.tables["token"].detach().clone()
-    trainer.start(path)
+    trainer.start(read_start(path))
     vocabulary, tensors = corpus.features[0].vocabulary, load_file(path)
     assert vocabulary is not None
     after = trainer.network.embedding.tables["token"].detach()
@@ -144,9 +144,9 @@ def test_a_model_starts_with_the_rows_of_the_forms_that_both_know(texts: Path, t
     assert torch.equal(trainer.average["embedding.tables.token"], after)
     other = Trainer(Recipe(**{**SIZES, "units": 8}), corpus, CPU)
     with pytest.raises(TrainingError, match="must agree"):
-        start_from(path, other.network)
+        start_from(read_start(path), other.network, ())
     with pytest.raises(TrainingError, match="pretrain"):
-        start_from(data, other.network)
+        read_start(data)
 
 
 def test_a_model_can_keep_every_form_of_what_it_starts_from(texts: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_model_can_keep_every_form_of_what_it_starts_from(texts: Path, tmp_pat
     recipe = Recipe(**{**SIZES, **bigrams}, epochs=1, start_forms=True, weight_decay=0.0)
     files = Files(data, data, tmp_path, start=path)
     made = produce(recipe, files, CPU, "the command").network
-    tensors, known = load_file(path), start_vocabularies(path)
+    tensors, known = load_file(path), read_start(path).vocabularies
     for feature, unread in zip(made.architecture.features, ("blue", "red green"), strict=False):  # token and bigram
         vocabulary, learned = feature.vocabulary, tensors[f"embedding.{feature.kind}"].numpy().astype(np.float16)
         assert vocabulary is not None
@@ -166,5 +166,5 @@ def test_a_model_can_keep_every_form_of_what_it_starts_from(texts: Path, tmp_pat
         place, found = vocabulary.id(unread), made.embedding.tables[feature.kind].numpy()
         np.testing.assert_array_equal(found[place], learned[place])
         assert np.any(found != learned)
-    with pytest.raises(TrainingError, match="give its file as --start"):
+    with pytest.raises(TrainingError, match="give it as --start"):
         produce(recipe, Files(data, data, tmp_path / "other"), CPU, "the command")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models.checkpoint.checkpoint import load_checkpoint
 from models.runtime.cpu.kernel import choose
 from service.cli.main import main
 
@@ -72,6 +73,33 @@ def test_train_and_evaluate_make_a_model_that_is_served(
     with serve(weights_dir=tmp_path / "weights") as client:  # type: ignore[operator]
         answer = client.post("/v1/models/mine/predict", json={"inputs": "A LOVELY film"}).json()
         assert answer["results"][0]["labels"][0]["label"] == "positive"
+
+
+def test_a_few_rows_train_a_model_that_starts_from_another(
+    weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its shape, task and language need not be said, and the card says what it started from."""
+    data, start = tmp_path / "rows.jsonl", weights_dir / "tiny-zh-lstm"
+    rows = [{"text": text, "label": label} for text, label in (("酒店不错", "positive"), ("服务很差", "negative"))]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows * 8), "utf-8")
+    places = ["--out", str(tmp_path / "weights"), "--state-dir", str(tmp_path / "runs"), "--device", "cpu"]
+    files = ["--train", str(data), "--dev", str(data), "--start", str(start)]
+    assert main(["train", "--name", "mine", *files, *places, "--epochs", "2"]) == 0
+    mine, base = (load_checkpoint(folder) for folder in (tmp_path / "weights/mine", start))
+    for feature, other in zip(mine.network.architecture.features, base.network.architecture.features, strict=True):
+        assert feature.vocabulary is not None
+        assert other.vocabulary is not None
+        assert feature.vocabulary.forms == other.vocabulary.forms
+    assert mine.labels == ("negative", "positive")
+    card = (tmp_path / "weights/mine/card.md").read_text("utf-8")
+    assert "what tiny-zh-lstm was trained on (none), and then more" in card
+    assert "--start " in card
+    assert "/tiny-zh-lstm" in card
+    capsys.readouterr()
+    assert main(["train", "--name", "other", *files, *places, "--units", "9"]) == 2
+    assert "they must agree" in capsys.readouterr().err
+    assert main(["train", "--name", "other", *files[:-1], str(tmp_path / "none"), *places]) == 2
+    assert "is missing" in capsys.readouterr().err
 
 
 def test_a_bad_row_is_an_error_with_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
