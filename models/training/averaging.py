@@ -24,7 +24,7 @@ from ..network.network import Classifier, Tagger
 from ..runtime.runner import TorchRunner
 from .batches import Example
 from .calibration import divide_scores, tagger_temperature, temperature
-from .card import CARD, Member, Origin, read_origin
+from .card import Member, Origin, read_past
 from .data import encode_rows, read_rows
 from .measured import check_labels
 from .metrics import summary
@@ -62,14 +62,13 @@ def produce_average(
     manifest = first.model_copy(
         update={"name": name, "temperature": _calibrated(network, examples, checkpoints[0].labels)}
     )
-    origins = [read_origin(folder / CARD) for folder in members]
     listed = tuple(
-        Member("/".join(folder.parts[-2:]), share / sum(shares), _figure(one, examples), origin.command)
-        for folder, share, one, origin in zip(members, shares, checkpoints, origins, strict=True)
+        Member(share / sum(shares), _figure(one, examples), read_past(folder))
+        for folder, share, one in zip(members, shares, checkpoints, strict=True)
     )
     with new_folder(out / name) as aside:
         made = replace(checkpoints[0], manifest=manifest, network=network)
-        write_model(aside, made, dev, rows, Origin(command, origins[0].limits, listed))
+        write_model(aside, made, dev, rows, Origin(command, listed[0].past.limits, members=listed))
     return load_checkpoint(out / name), listed
 
 

@@ -17,30 +17,42 @@ _MANY_LABELS = 10  # more are counted in the card's first table and listed in th
 
 
 @dataclass(frozen=True)
+class Past:
+    """How a model came to be, as the Markdown of its card, and what it should not be used for."""
+
+    name: str
+    history: str
+    limits: str
+
+
+@dataclass(frozen=True)
 class Member:
     """One of the models that were averaged. share: of the whole; figure: its own on the average's dev."""
 
-    name: str
     share: float
     figure: float
-    command: str
+    past: Past
 
 
 @dataclass(frozen=True)
 class Origin:
-    """How a model came to be: the command, what it should not be used for, and for an average its members."""
+    """How a model comes to be: the command, what it should not be used for, a start that is a model, members."""
 
     command: str
     limits: str = ""
+    start: Past | None = None
     members: tuple[Member, ...] = ()
 
 
-def read_origin(card: Path) -> Origin:
-    """The command and the limits of a card that `write_card` wrote; of another or none, that they are not known."""
+def read_past(folder: Path) -> Past:
+    """What the card that `write_card` wrote to a model's folder says of it; of another card or none, nothing."""
+    card = folder / CARD
     text = card.read_text("utf-8", errors="replace") if card.exists() else ""
-    command = re.search(r"^## Command\n\n```\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE)
+    history = re.search(r"^## Command\n\n(.*?\n)(?=\n## |\Z)", text, re.DOTALL | re.MULTILINE)
     limits = re.search(r"^## Limits\n\n(.*)\Z", text, re.DOTALL | re.MULTILINE)
-    return Origin(command[1] if command else "not known", limits[1].strip() if limits else "")
+    return Past(
+        "/".join(folder.parts[-2:]), history[1] if history else "Not known.\n", limits[1].strip() if limits else ""
+    )
 
 
 def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, origin: Origin) -> None:
@@ -55,6 +67,7 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, origi
         _table(("", ""), _shape(checkpoint)),
         f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
         f"## Command\n\n{_code(origin.command)}",
+        *_start(origin.start),
         *_members(origin.members),
         f"## Figures on dev ({evaluation.texts:,} texts)\n",
         f"{pictures} Dev also chose {chosen} (and what calibrates the scores), so expect a little less elsewhere.\n",
@@ -74,15 +87,20 @@ def _code(command: str) -> str:
     return f"```\n{command}\n```\n"
 
 
+def _start(start: Past | None) -> list[str]:
+    """The model whose weights a training began with, and how that was trained."""
+    return [f"### What {start.name} was, which it starts from\n", start.history] if start else []
+
+
 def _members(members: Sequence[Member]) -> list[str]:
     """The models that were averaged, and how each of them was trained."""
     if not members:
         return []
-    rows = [(member.name, f"{member.share:.3f}", f"{member.figure:.4f}") for member in members]
+    rows = [(member.past.name, f"{member.share:.3f}", f"{member.figure:.4f}") for member in members]
     return [
         "### What was averaged\n",
         _table(("model", "share", "figure on dev"), rows, numbers=True),
-        *(f"{member.name}:\n\n{_code(member.command)}" for member in members),
+        *(f"{member.past.name}:\n\n{member.past.history}" for member in members),
     ]
 
 

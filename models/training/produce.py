@@ -16,7 +16,7 @@ from ..checkpoint.manifest import FeatureEntry, Manifest
 from ..errors import TrainingError
 from ..text.features import Feature
 from .calibration import temperature
-from .card import CARD, Origin, write_card
+from .card import CARD, Origin, read_past, write_card
 from .data import Corpus, Rows, prepare, read_rows
 from .evaluate import evaluate, store
 from .measured import measure
@@ -69,7 +69,8 @@ def produce(
     rows = read_rows(recipe.task, recipe.language, files.dev, recipe.layout)
     with new_folder(folder) as aside:
         draw_curve(aside / CURVE, trained.curve, _figure(recipe))
-        write_model(aside, made, files.dev, rows, Origin(command, recipe.limits))
+        past = read_past(files.start) if files.start and files.start.is_dir() else None
+        write_model(aside, made, files.dev, rows, Origin(command, recipe.limits, past))
     return load_checkpoint(folder)
 
 

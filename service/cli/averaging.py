@@ -56,7 +56,7 @@ def _average(options: argparse.Namespace) -> int:
         layout_of(options),
         options.replace,
     )
-    rows = [(member.name, f"{member.share:.3f}", f"{member.figure:.4f}") for member in members]
+    rows = [(member.past.name, f"{member.share:.3f}", f"{member.figure:.4f}") for member in members]
     print(table(("model", "share", "figure on dev"), rows))
     print(f"\n{options.out / options.name}: " + ", ".join(f"{k} {v:.4f}" for k, v in made.manifest.metrics.items()))
     return 0

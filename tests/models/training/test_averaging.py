@@ -106,6 +106,30 @@ def test_it_is_written_measured_and_says_where_it_comes_from(
     assert main([*command, "--out", str(data / "out"), "--replace"]) == 0
 
 
+def test_the_card_tells_what_its_members_started_from(data: Path) -> None:
+    """Of a mean of a model and of one that was trained on from it, every command stands in the card, in order."""
+    task, rows = "text-classification", data / "rows.jsonl"
+    one = trained(data, task, 1)
+    recipe = Recipe(**{**SMALL, "task": task, "name": "on", "start_forms": True})
+    produce(recipe, Files(rows, rows, data / "further", start=one), CPU, "the command of the other")
+    card = (data / "further/on/card.md").read_text("utf-8")
+    assert "### What seed-1/m was, which it starts from\n\n```\nthe command of 1\n```\n\n## Figures" in card
+    averaged(data, [one, data / "further/on"], [1, 1])
+    card = (data / "out/mean/card.md").read_text("utf-8")
+    own, first, other, start, figures = (
+        card.index(said)
+        for said in (
+            "```\nthe command\n",
+            "seed-1/m:\n\n```\nthe command of 1\n",
+            "further/on:\n\n```\nthe command of the other\n",
+            "### What seed-1/m was, which it starts from\n\n```\nthe command of 1\n",
+            "## Figures",
+        )
+    )
+    assert own < first < other < start < figures
+    assert card.count("## Limits") == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
