@@ -6,7 +6,7 @@ The integral is a sum over panels of [0, 1], each with a Gauss-Legendre rule. Th
 panel's contributions is known of every panel, so the panels that miss it are halved, and the nodes of all new panels
 run as one batch, until the whole sum is right or the bound on nodes is reached. The bound is one of work, nodes x
 tokens: no text costs more than 60 predictions of 512 tokens, by tokens read, or of its own length where it is longer.
-A short text on a pooled network may use hundreds of nodes, for there each maximum makes a kink and 256 miss by 2e-3.
+A short text on a pooled network may use a thousand nodes, for there each maximum makes a kink and 512 miss by 2e-3.
 
 Source: Sundararajan et al. 2017. Equality with autograd's Riemann sum shown in tests/models/analysis.
 """
@@ -27,7 +27,7 @@ from .subject import Subject
 TOLERANCE = 5e-4  # of max(1, |logit|): what the panels may miss together
 _RULE = 4  # nodes of a panel
 _FIRST_PANELS = 2
-_FEWEST, _MOST, _WORK = 16, 512, 10240  # nodes: at least, at most, and nodes x tokens
+_FEWEST, _MOST, _WORK = 16, 1024, 10240  # nodes: at least, at most, and nodes x tokens
 Values = NDArray[np.float64]
 
 

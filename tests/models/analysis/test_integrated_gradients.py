@@ -55,7 +55,7 @@ def test_nodes_are_added_until_the_sum_is_right_or_the_bound_is_reached() -> Non
 
 
 def test_long_texts_get_few_nodes_and_short_ones_many() -> None:
-    assert [most_nodes(n) for n in (1, 20, 100, 512, 4096)] == [512, 512, 102, 20, 16]
+    assert [most_nodes(n) for n in (1, 20, 100, 512, 4096)] == [1024, 512, 102, 20, 16]
 
 
 def test_no_text_costs_more_than_64_predictions_of_512_tokens_or_of_its_own_length_where_it_is_longer() -> None:
