@@ -41,6 +41,7 @@ _ENDS = ("!", "!!", "!!!!", "?!", "...", "", " 😀", " 👍", ".", "。", "！�
 _END = regex.compile(r"\s*[.!?。！？]+\s*$")
 _APOSTROPHE = regex.compile(r"(?<=\p{L}) ?(n)['’](?=t\b)|(?<=\p{L}) ?['’](?=(?:s|m|d|re|ve|ll)\b)", regex.IGNORECASE)
 _BEFORE_MARK = regex.compile(r" (?=[.,;:!?)%\]]|n['’]t\b|['’](?:s|m|d|re|ve|ll)\b)|(?<=[(\[$]) |(?<=(?<!\S)[#@]) ")
+_LATIN_WORDS = regex.compile(r"(?<=(?<![A-Za-z0-9/_.@#-])(?:[A-Z][a-z]+)+[a-z])(?=[A-Z][a-z])")  # between them
 _I = regex.compile(r"(?<!\S)i(?!\S)")
 _BLANK = regex.compile(r"(?<=\S) (?=\S)")
 
@@ -106,6 +107,8 @@ class Augmenter:
             row = without_apostrophes(row)
         if draw() < noise.joined:
             row = _apart(row, [Edit(m.start(), m.end(), "") for m in _BEFORE_MARK.finditer(row.text)])
+        if noise.blanks and draw() < noise.blanks:
+            row = edited(row, [Edit(m.start(), m.start(), " ") for m in _LATIN_WORDS.finditer(row.text)])
         if draw() < noise.ends and (end := _END.search(row.text)) and end.start():
             row = _apart(row, [Edit(end.start(), end.end(), str(random.choice(_ENDS)))])
         if draw() < noise.put_in:

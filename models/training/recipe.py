@@ -34,6 +34,7 @@ class Noise(BaseModel):
     lower: Rate = Field(0.0, description="in small letters")
     lost_apostrophes: Rate = Field(0.0, description="dont for don't")
     joined: Rate = Field(0.0, description="without the blanks before marks and clitics of tokenised corpora")
+    blanks: Rate = Field(0.0, description="Chinese corpora that join Latin words (MichaelJackson): blanks between them")
     ends: Rate = Field(0.0, description="another end than the final full stop: !!!!, an emoji, nothing")
     capitals: Rate = Field(0.0, description="lower-cased corpora: the first word, I, and tagged names with capitals")
     nothing: Rate = Field(0.0, description="classifiers: texts of symbols and of unknown words, which have no label")

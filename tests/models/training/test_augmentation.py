@@ -52,6 +52,21 @@ def test_the_same_seed_gives_the_same_texts_and_another_gives_others(language: s
     assert augmenter.rows(rows, np.random.default_rng(3)) != rows
 
 
+def test_words_that_a_corpus_joined_come_apart() -> None:
+    """Inside of a name the blank is the name's, at its edge it is not; addresses and names of one word stay."""
+    text = "歌手MichaelJackson在AppStore见WilliamDraytonRutherford，http://t.cn/zYimvPe，McDonald与iPhone"
+    found = [("PER", "MichaelJackson"), ("ORG", "AppStore"), ("PER", "William"), ("PER", "Rutherford")]
+    row = TaggedText(text, tuple(Span(k, text.index(n), text.index(n) + len(n)) for k, n in found))
+    (out,) = Augmenter(Noise(blanks=0.999999), "zh").rows([row], np.random.default_rng(0))
+    assert out.text == (
+        "歌手Michael Jackson在App Store见William Drayton Rutherford，http://t.cn/zYimvPe，McDonald与iPhone"
+    )
+    assert isinstance(out, TaggedText)
+    assert [(e.label, out.text[e.start : e.stop]) for e in out.entities] == [
+        *(("PER", "Michael Jackson"), ("ORG", "App Store"), ("PER", "William"), ("PER", "Rutherford"))
+    ]
+
+
 @pytest.mark.parametrize(("language", "between"), [("en", " "), ("zh", "")])
 def test_a_share_of_the_sentences_is_read_with_those_that_follow(language: str, between: str) -> None:
     rows = [TaggedText(f"{i:04}", (Span("X", 1, 3),)) for i in range(3000)]
