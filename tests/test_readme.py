@@ -15,7 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
+from models import Predictor, load_checkpoint
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -115,6 +117,19 @@ def test_every_code_block_runs_and_answers_as_shown(
         assert done.returncode == 0, f"{code}\n{done.stderr}"
         answer = done.stdout
         assert answer.strip(), code
+
+
+def test_what_is_said_of_the_lectures_sentence_is_what_the_models_answer() -> None:
+    told = READMES[1].read_text("utf-8").split("讲义里的例句", 1)[1].split("```", 1)[0]
+    assert re.search("负面.*地名", told, re.DOTALL)
+    review, tagged = (
+        Predictor(load_checkpoint(ROOT / "weights" / name), torch.device("cpu")).predict(["我想吃汉堡"])[0]
+        for name in ("zh-sentiment-bilstm", "zh-ner-bilstm")
+    )
+    label, score = review.scores[0]
+    (entity,) = tagged.entities
+    assert (label, entity.label, entity.start, entity.end) == ("negative", "LOC", 3, 5)
+    assert re.findall(r"(\d+)%", told) == [f"{100 * score:.0f}", f"{100 * entity.score:.0f}"]
 
 
 def _assert_within(documented: object, answer: object, where: str = "") -> None:
