@@ -89,7 +89,7 @@ def _code(command: str) -> str:
 
 def _start(start: Past | None) -> list[str]:
     """The model whose weights a training began with, and how that was trained."""
-    return [f"### What {start.name} was, which it starts from\n", start.history] if start else []
+    return [f"### It starts from {start.name}\n", start.history] if start else []
 
 
 def _members(members: Sequence[Member]) -> list[str]:

@@ -130,25 +130,30 @@ def start_from(start: Start, network: Network, outputs: Sequence[str]) -> int:
         if kind is None or vocabulary is None:
             parameter.copy_(start.tensors[key])
             continue
-        places = start.vocabularies[kind]
-        rows = [(i, places.id(form)) for i, form in enumerate(vocabulary.forms) if form in places]
-        own, others = (torch.tensor(column, device=parameter.device) for column in zip(*rows, strict=True))
+        own, others = _rows_of_both(vocabulary.forms, start.vocabularies[kind].forms, parameter.device)
         parameter[own] = start.tensors[key].to(parameter.device)[others]
-        covered += len(rows)
+        covered += len(own)
     return covered
 
 
 def _fill_outputs(start: Start, key: str, parameter: Tensor, outputs: Sequence[str]) -> None:
     """The rows of the head, and of the CRF from row to row, of the outputs that both have."""
-    rows = [(i, start.outputs.index(output)) for i, output in enumerate(outputs) if output in start.outputs]
-    if not rows or key not in start.tensors:
+    own, others = _rows_of_both(outputs, start.outputs, parameter.device)
+    if not len(own) or key not in start.tensors:
         return
-    own, others = (torch.tensor(column, device=parameter.device) for column in zip(*rows, strict=True))
     if key == "crf.transitions":
         parameter[own[:, None], own] = start.tensors[key].to(parameter.device)[others[:, None], others]
     else:
         _check_shapes(start, key, parameter, slice(1, None))
         parameter[own] = start.tensors[key].to(parameter.device)[others]
+
+
+def _rows_of_both(names: Sequence[str], others: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where the names that both have stand in the one, and where in the other: int64 [n] each."""
+    places = {name: i for i, name in enumerate(others)}
+    rows = [(i, places[name]) for i, name in enumerate(names) if name in places]
+    here, there = torch.tensor(rows, dtype=torch.int64, device=device).reshape(-1, 2).unbind(1)
+    return here, there
 
 
 def _check_shapes(start: Start, key: str, parameter: Tensor, compared: slice) -> None:

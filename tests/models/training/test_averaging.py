@@ -113,7 +113,7 @@ def test_the_card_tells_what_its_members_started_from(data: Path) -> None:
     recipe = Recipe(**{**SMALL, "task": task, "name": "on", "start_forms": True})
     produce(recipe, Files(rows, rows, data / "further", start=one), CPU, "the command of the other")
     card = (data / "further/on/card.md").read_text("utf-8")
-    assert "### What seed-1/m was, which it starts from\n\n```\nthe command of 1\n```\n\n## Figures" in card
+    assert "### It starts from seed-1/m\n\n```\nthe command of 1\n```\n\n## Figures" in card
     averaged(data, [one, data / "further/on"], [1, 1])
     card = (data / "out/mean/card.md").read_text("utf-8")
     own, first, other, start, figures = (
@@ -122,7 +122,7 @@ def test_the_card_tells_what_its_members_started_from(data: Path) -> None:
             "```\nthe command\n",
             "seed-1/m:\n\n```\nthe command of 1\n",
             "further/on:\n\n```\nthe command of the other\n",
-            "### What seed-1/m was, which it starts from\n\n```\nthe command of 1\n",
+            "### It starts from seed-1/m\n\n```\nthe command of 1\n",
             "## Figures",
         )
     )
