@@ -55,7 +55,7 @@ def test_what_no_entity_can_be_is_in_none(checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.skipif("zh-ner-bilstm" not in READERS, reason="the model is not here")
-@pytest.mark.parametrize("name", ("Michael Jackson", "Lady Gaga", "Donald Trump", "George Orwell", "Steven Spielberg"))
+@pytest.mark.parametrize("name", ["Michael Jackson", "Lady Gaga", "Donald Trump", "George Orwell", "Steven Spielberg"])
 def test_a_latin_name_in_chinese_text_is_one_person(name: str) -> None:
     predictor = Predictor(load_checkpoint(ROOT.parent / "weights" / "zh-ner-bilstm"), CPU)
     texts = [f"歌手{name}在中国演出。", f"我在北京见到了{name}和王小明"]

@@ -20,7 +20,7 @@ class Example:
 
     allowed: the tags that each token may have where not every kind of entity was annotated, [time, tag];
     barred: those that it cannot have, as `models.network.constraints` has them; offset: added to the logits in
-    training, [label].
+    training, [label]; taught: P of each label as teachers say, [label].
     """
 
     ids: TextIds
@@ -28,6 +28,7 @@ class Example:
     allowed: NDArray[np.bool_] | None = None
     barred: NDArray[np.bool_] | None = None
     offset: NDArray[np.float32] | None = None
+    taught: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids["token"])
@@ -37,7 +38,8 @@ class Example:
 class Batch:
     """ids [batch, time, bag] each; lengths [batch]; targets [batch] of labels or [batch, time] of tags.
 
-    allowed and barred: bool [batch, time, tag]; offsets: [batch, label]; each None where no text has any.
+    allowed and barred: bool [batch, time, tag]; offsets and taught: [batch, label], zeros for a text that has none;
+    each None where no text has any.
     """
 
     ids: FeatureIds
@@ -46,9 +48,10 @@ class Batch:
     allowed: Tensor | None = None
     barred: Tensor | None = None
     offsets: Tensor | None = None
+    taught: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        tensors = (self.lengths, self.targets, self.allowed, self.barred, self.offsets)
+        tensors = (self.lengths, self.targets, self.allowed, self.barred, self.offsets, self.taught)
         moved = (None if tensor is None else tensor.to(device) for tensor in tensors)
         return Batch({k: v.to(device) for k, v in self.ids.items()}, *moved)  # type: ignore[arg-type]
 
@@ -67,7 +70,8 @@ def collate(examples: Sequence[Example]) -> Batch:
         targets,
         _allowed(examples, targets),
         _masks([e.barred for e in examples], lengths),
-        _offsets(examples),
+        _beside([e.offset for e in examples]),
+        _beside([e.taught for e in examples]),
     )
 
 
@@ -83,12 +87,12 @@ def _masks(masks: Sequence[NDArray[np.bool_] | None], lengths: Tensor) -> Tensor
     return out
 
 
-def _offsets(examples: Sequence[Example]) -> Tensor | None:
-    """Offsets [batch, label], zero where a text has none."""
-    given = next((e.offset for e in examples if e.offset is not None), None)
+def _beside(values: Sequence[NDArray[np.float32] | None]) -> Tensor | None:
+    """A number for each label side by side [batch, label], zeros where there is none; None where no text has any."""
+    given = next((value for value in values if value is not None), None)
     if given is None:
         return None
-    return torch.from_numpy(np.stack([np.zeros_like(given) if e.offset is None else e.offset for e in examples]))
+    return torch.from_numpy(np.stack([np.zeros_like(given) if value is None else value for value in values]))
 
 
 def _allowed(examples: Sequence[Example], targets: Tensor) -> Tensor | None:

@@ -36,12 +36,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a model comes to be: the command, what it should not be used for, a start that is a model, members."""
+    """How a model comes to be: the command, what it should not be used for, and the models that it was made of."""
 
     command: str
     limits: str = ""
     start: Past | None = None
     members: tuple[Member, ...] = ()
+    teachers: tuple[Past, ...] = ()
 
 
 def read_past(folder: Path) -> Past:
@@ -68,6 +69,7 @@ def write_card(path: Path, checkpoint: Checkpoint, evaluation: Evaluation, origi
         f"## Data and terms\n\nTraining data: {m.training_data}\n\nTerms: {m.license}\n",
         f"## Command\n\n{_code(origin.command)}",
         *_start(origin.start),
+        *_teachers(origin.teachers),
         *_members(origin.members),
         f"## Figures on dev ({evaluation.texts:,} texts)\n",
         f"{pictures} Dev also chose {chosen} (and what calibrates the scores), so expect a little less elsewhere.\n",
@@ -90,6 +92,13 @@ def _code(command: str) -> str:
 def _start(start: Past | None) -> list[str]:
     """The model whose weights a training began with, and how that was trained."""
     return [f"### It starts from {start.name}\n", start.history] if start else []
+
+
+def _teachers(teachers: Sequence[Past]) -> list[str]:
+    """The models whose answers a training learnt from beside the labels, and how each of them was trained."""
+    if not teachers:
+        return []
+    return ["### Its teachers\n", *(f"{teacher.name}:\n\n{teacher.history}" for teacher in teachers)]
 
 
 def _members(members: Sequence[Member]) -> list[str]:

@@ -11,11 +11,15 @@ from ..text.tokens import Token
 
 @dataclass(frozen=True)
 class LabelledText:
-    """A text and its class. line: where the row begins in its file, for messages."""
+    """A text and its class.
+
+    line: where the row begins in its file, for messages; taught: P of each label as teachers say, see `teachers`.
+    """
 
     text: str
     label: str
     line: int = field(default=0, compare=False, repr=False)
+    taught: tuple[float, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

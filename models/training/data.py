@@ -76,11 +76,12 @@ class Corpus:
     extra: tuple[Part, ...]
     dev: list[Example]
     class_weights: tuple[float, ...] | None = None  # of a classifier's labels in the loss, where they are balanced
+    teachers: tuple[str, ...] = ()  # SHA-256 of the weights of those whose answers stand beside the labels
 
     @cached_property
     def sha256(self) -> str:
         """Of all that a run learns from and is measured with."""
-        digest = hashlib.sha256("\n".join(self.labels).encode())
+        digest = hashlib.sha256("\n".join((*self.labels, *self.teachers)).encode())
         for feature in self.features:
             digest.update(f"{feature}{feature.vocabulary.dump() if feature.vocabulary else ''}".encode())
         for part in (*self.train, *self.extra):
@@ -259,7 +260,8 @@ def encode_rows(
             continue
         ids = text_ids(features, tokens)
         if isinstance(row, LabelledText):
-            out.append(Example(ids, np.array(index[row.label]) if row.label else NEUTRAL))
+            taught = None if row.taught is None else np.array(row.taught, np.float32)
+            out.append(Example(ids, np.array(index[row.label]) if row.label else NEUTRAL, taught=taught))
         else:
             target = np.array([places[tag] for tag in possible(tags_of(row, tokens), tokens)])
             out.append(Example(ids, target, barred=barred(tokens, tags)))

@@ -23,12 +23,16 @@ from .measured import measure
 from .pictures import CONFUSION, CURVE, draw_confusion, draw_curve
 from .recipe import Recipe
 from .starting import read_start
+from .teachers import ask_teachers, read_teacher
 from .train import Progress, Trained, Trainer, quiet
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a run reads and writes. vectors: (``.npy``, forms one a line); start: a language model or a model."""
+    """What a run reads and writes.
+
+    vectors: (``.npy``, forms one a line); start: a language model or a model; teachers: folders of models.
+    """
 
     train: Path
     dev: Path
@@ -37,6 +41,7 @@ class Files:
     vectors: tuple[Path, Path] | None = None
     state: Path | None = None
     start: Path | None = None
+    teachers: tuple[Path, ...] = ()
 
 
 def produce(
@@ -56,9 +61,12 @@ def produce(
     if recipe.start_forms and not files.start:
         raise TrainingError("start_forms keeps the words of a language model or of a model: give it as --start")
     start = read_start(files.start) if files.start else None
+    teachers = [read_teacher(folder) for folder in files.teachers]
     corpus = prepare(
         recipe, files.train, files.dev, files.extra, start.vocabularies if start and recipe.start_forms else {}
     )
+    if teachers:
+        corpus = ask_teachers(corpus, teachers, device)
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)
@@ -70,7 +78,8 @@ def produce(
     with new_folder(folder) as aside:
         draw_curve(aside / CURVE, trained.curve, _figure(recipe))
         past = read_past(files.start) if files.start and files.start.is_dir() else None
-        write_model(aside, made, files.dev, rows, Origin(command, recipe.limits, past))
+        taught_by = tuple(read_past(folder) for folder in files.teachers)
+        write_model(aside, made, files.dev, rows, Origin(command, recipe.limits, past, teachers=taught_by))
     return load_checkpoint(folder)
 
 

@@ -114,6 +114,7 @@ class Recipe(BaseModel):
     layer_dropout: Rate = Field(0.3, description="the same between layers")
     head_dropout: Rate = Field(0.3, description="the same before the head")
     label_smoothing: Rate = Field(0.0, description="share of the target that is spread over all labels")
+    teacher_share: Rate = Field(0.5, description="with --teacher: share of the loss that is about its answers")
     balance: bool = Field(False, description="weigh each class of a classifier alike, and choose the epoch by macro F1")
     noise: Noise = Noise()
     files: dict[str, Source] = Field({}, description="by file name or folder/file name: weight, and what it lacks")

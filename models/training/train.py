@@ -180,18 +180,23 @@ class Trainer:
         logits = self.network.logits(run)
         if batch.offsets is not None:
             logits = logits + batch.offsets
-        return self._classes_loss(logits, batch.targets)
+        return self._classes_loss(logits, batch.targets, batch.taught)
 
-    def _classes_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy, each text weighed as its class is; of a text without a label against the prior."""
-        labelled, chosen = targets >= 0, targets.clamp(min=0)
+    def _classes_loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
+        """Cross entropy, each text weighed as its class is; of a text without a label against the prior.
+
+        Where teachers have answered q (no row of zeros), `teacher_share` of it is H(q, p), see `teachers`.
+        """
+        labelled, chosen, logs = targets >= 0, targets.clamp(min=0), torch.log_softmax(logits, dim=1)
         losses = nn.functional.cross_entropy(
             logits, chosen, self.class_weights, reduction="none", label_smoothing=self.recipe.label_smoothing
         )
-        neutral = -(self.prior * torch.log_softmax(logits, dim=1)).sum(1)
         weights = torch.ones_like(losses) if self.class_weights is None else self.class_weights[chosen]
-        weights = torch.where(labelled, weights, 1.0)
-        return torch.where(labelled, losses, neutral).sum() / weights.sum()
+        if taught is not None:
+            share = self.recipe.teacher_share * taught.any(dim=1)
+            losses = (1 - share) * losses - share * weights * (taught * logs).sum(1)
+        losses = torch.where(labelled, losses, -(self.prior * logs).sum(1))
+        return losses.sum() / torch.where(labelled, weights, 1.0).sum()
 
     def _learning_rate(self) -> float:
         """Up in a line, then down in a line to zero."""

@@ -44,6 +44,8 @@ examples:
   gatescope train --name my-ner --task token-classification --language zh --bidirectional --bigram-dimension 64 \\
     --train train.bmes --dev dev.bmes --epochs 12
   gatescope train --name my-ner --start weights/zh-ner-bilstm --train mine.bio --dev mine-dev.bio
+  gatescope train --name small --units 32 --teacher weights/large weights/larger --recipe mine.toml \\
+    --train train.jsonl --dev dev.jsonl
 """
 
 # fields of the recipe by what they are about; a field that stands in none of them is among the last
@@ -54,7 +56,9 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         *("epochs", "extra_epochs", "patience", "batch_size", "learning_rate", "warmup", "weight_decay"),
         *("gradient_clip", "average", "balance", "bfloat16", "seed"),
     ),
-    "against overfitting": ("input_dropout", "layer_dropout", "head_dropout", "unknown_rate", "label_smoothing"),
+    "against overfitting": (
+        *("input_dropout", "layer_dropout", "head_dropout", "unknown_rate", "label_smoothing", "teacher_share"),
+    ),
     "input features": tuple(
         name
         for name in Recipe.model_fields
@@ -108,6 +112,15 @@ def _add_files(files: Any) -> None:
         type=Path,
         metavar="PATH",
         help="begin from what `gatescope pretrain` wrote, or from a model's folder, whose shape is then the default",
+    )
+    files.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=(),
+        dest="teachers",
+        metavar="FOLDER",
+        help="models with the same labels, whose mean answer a classifier learns beside each label (distillation)",
     )
     files.add_argument("--recipe", type=Path, metavar="TOML", help="choices from a file; options win over it")
     files.add_argument("--out", type=Path, default=Path("weights"), metavar="DIR", help="place of the model's folder")
@@ -175,6 +188,7 @@ def _train(options: argparse.Namespace) -> int:
         tuple(options.vectors) if options.vectors else None,
         run_folder / "state.safetensors",
         options.start,
+        tuple(options.teachers),
     )
     font()  # registers the font of the package, which has Chinese characters, for the pictures of the card
     try:
