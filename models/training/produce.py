@@ -66,7 +66,7 @@ def produce(
         recipe, files.train, files.dev, files.extra, start.vocabularies if start and recipe.start_forms else {}
     )
     if teachers:
-        corpus = ask_teachers(corpus, teachers, device)
+        corpus = ask_teachers(corpus, teachers, device, progress)
     trainer = Trainer(recipe, corpus, device, files.state)
     if files.vectors:
         trainer.use_vectors(*files.vectors)

@@ -8,10 +8,10 @@ each of them. A network that has learnt it is no larger than without.
 Source: Hinton, Vinyals and Dean 2015; for LSTMs Tang et al. 2019.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +26,7 @@ from .calibration import log_probabilities
 from .corpora import LabelledText
 from .data import Corpus, Part, Rows, encode_rows
 from .predicted import predict_examples
-
-log = logging.getLogger(__name__)
+from .train import Progress, quiet
 
 
 def read_teacher(folder: Path) -> Checkpoint:
@@ -38,7 +37,9 @@ def read_teacher(folder: Path) -> Checkpoint:
     return teacher
 
 
-def ask_teachers(corpus: Corpus, teachers: Sequence[Checkpoint], device: torch.device) -> Corpus:
+def ask_teachers(
+    corpus: Corpus, teachers: Sequence[Checkpoint], device: torch.device, progress: Progress[Any] = quiet
+) -> Corpus:
     """The same corpus; each labelled row has the mean of the teachers' answers to its text beside its label.
 
     Raises: TrainingError where a teacher has other labels, or the recipe takes the labels' frequencies off the logits.
@@ -53,22 +54,28 @@ def ask_teachers(corpus: Corpus, teachers: Sequence[Checkpoint], device: torch.d
                 f"the teacher {teacher.manifest.name} answers {', '.join(teacher.labels)}; "
                 f"the training rows have {', '.join(corpus.labels)}: they must be the same"
             )
-    log.info("asking %d teacher%s", len(teachers), "s" if len(teachers) > 1 else "")
+    parts = (*corpus.train, *corpus.extra)
+    sums = [np.zeros((len(part.rows), len(corpus.labels))) for part in parts]
+    for teacher in progress(teachers, len(teachers), "asking the teachers"):
+        for part, total in zip(parts, sums, strict=True):
+            if not part.source.neutral:
+                total += _answers(teacher, part.rows, corpus.recipe.max_tokens, device)
+    taught = [_taught(part, total / len(teachers)) for part, total in zip(parts, sums, strict=True)]
     return replace(
         corpus,
-        train=tuple(_taught(part, corpus.recipe.max_tokens, teachers, device) for part in corpus.train),
-        extra=tuple(_taught(part, corpus.recipe.max_tokens, teachers, device) for part in corpus.extra),
+        train=tuple(taught[: len(corpus.train)]),
+        extra=tuple(taught[len(corpus.train) :]),
         teachers=tuple(teacher.weights_sha256 for teacher in teachers),
     )
 
 
-def _taught(part: Part, longest: int, teachers: Sequence[Checkpoint], device: torch.device) -> Part:
+def _taught(part: Part, answers: NDArray[np.float64]) -> Part:
+    """The part with an answer beside each row that has a label and that every teacher could read."""
     if part.source.neutral:
         return part
-    mean = np.mean([_answers(teacher, part.rows, longest, device) for teacher in teachers], axis=0)
     rows = [
         replace(row, taught=tuple(answer.tolist())) if np.isfinite(answer).all() else row
-        for row, answer in zip(part.rows, mean, strict=True)
+        for row, answer in zip(part.rows, answers, strict=True)
         if isinstance(row, LabelledText)
     ]
     return replace(part, rows=rows)
