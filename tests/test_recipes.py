@@ -19,11 +19,14 @@ FACTS = (
 )
 
 
-def trainings(folder: Path) -> list[dict[str, list[str]]]:
-    """The options of every `gatescope train` of a card: one, or one for each member of an average."""
-    blocks = re.findall(
-        r"^```\n(gatescope train .*?)\n```$", (folder / CARD).read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
+TEACHERS = "### Its teachers"
+
+
+def trainings(folder: Path, teachers: bool = True) -> list[dict[str, list[str]]]:
+    """The options of every `gatescope train` of a card: one, one for each member of an average, and the teachers'."""
+    card = (folder / CARD).read_text("utf-8")
+    own, _, others = card.partition(TEACHERS)
+    blocks = re.findall(r"^```\n(gatescope train .*?)\n```$", own + others * teachers, re.DOTALL | re.MULTILINE)
     found = []
     for words in (shlex.split(block.replace("\\\n", "")) for block in blocks):
         options: dict[str, list[str]] = {}
@@ -43,7 +46,7 @@ def recipe_of(options: dict[str, list[str]]) -> Recipe:
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
 def test_the_recipe_is_that_of_the_model(folder: Path) -> None:
-    manifest, commands = read_manifest(folder), trainings(folder)
+    manifest, commands = read_manifest(folder), trainings(folder, teachers=False)
     assert commands
     for options in commands:
         recipe = recipe_of(options)
@@ -51,6 +54,9 @@ def test_the_recipe_is_that_of_the_model(folder: Path) -> None:
         assert recipe.limits in (folder / CARD).read_text("utf-8")
         sizes = {feature.kind: feature.dimension for feature in manifest.features}
         assert {kind: getattr(recipe, f"{kind}_dimension") for kind in sizes} == sizes
+    for options in trainings(folder):  # a teacher may be of another shape, and reads the same language for the same end
+        recipe = recipe_of(options)
+        assert (recipe.task, recipe.language) == (manifest.task, manifest.language)
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
