@@ -3,7 +3,8 @@ r"""Learning from the answers of other models beside the labels: distillation.
     loss = (1 - a) H(label, p) + a H(q, p),   q = the mean of what the teachers say, a = `Recipe.teacher_share`
 
 A label says that a text is positive, the teachers say how surely; and the mean of several is more often right than
-each of them. A network that has learnt it is no larger than without.
+each of them. A network that has learnt it is no larger than without. Where the frequencies of a file's labels are taken
+off the logits (`adjust_priors`), H(q, p) is of the logits without them: teachers answer as texts to come are.
 
 Source: Hinton, Vinyals and Dean 2015; for LSTMs Tang et al. 2019.
 """
@@ -42,12 +43,10 @@ def ask_teachers(
 ) -> Corpus:
     """The same corpus; each labelled row has the mean of the teachers' answers to its text beside its label.
 
-    Raises: TrainingError where a teacher has other labels, or the recipe takes the labels' frequencies off the logits.
+    Raises: TrainingError where a teacher has other labels, or the recipe is a tagger's.
     """
     if corpus.recipe.task != "text-classification":
         raise TrainingError("a teacher is for classifiers: leave --teacher out to train a tagger")
-    if corpus.recipe.adjust_priors:
-        raise TrainingError("adjust_priors changes what the logits are, and teachers do not know of it: choose one")
     for teacher in teachers:
         if teacher.labels != corpus.labels:
             raise TrainingError(

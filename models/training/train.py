@@ -177,24 +177,26 @@ class Trainer:
             if batch.allowed is not None:
                 return crf.partial_loss(emissions, batch.allowed, batch.lengths) / len(batch.lengths)
             return crf.loss(emissions, batch.targets, batch.lengths) / len(batch.lengths)
-        logits = self.network.logits(run)
-        if batch.offsets is not None:
-            logits = logits + batch.offsets
-        return self._classes_loss(logits, batch.targets, batch.taught)
+        return self._classes_loss(self.network.logits(run), batch)
 
-    def _classes_loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
+    def _classes_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Cross entropy, each text weighed as its class is; of a text without a label against the prior.
 
-        Where teachers have answered q (no row of zeros), `teacher_share` of it is H(q, p), see `teachers`.
+        Where teachers have answered q (no row of zeros), `teacher_share` of it is H(q, p), see `teachers`. A file's
+        own frequencies are no part of what they answer, nor of p.
         """
-        labelled, chosen, logs = targets >= 0, targets.clamp(min=0), torch.log_softmax(logits, dim=1)
+        labelled, chosen, logs = batch.targets >= 0, batch.targets.clamp(min=0), torch.log_softmax(logits, dim=1)
         losses = nn.functional.cross_entropy(
-            logits, chosen, self.class_weights, reduction="none", label_smoothing=self.recipe.label_smoothing
+            logits if batch.offsets is None else logits + batch.offsets,
+            chosen,
+            self.class_weights,
+            reduction="none",
+            label_smoothing=self.recipe.label_smoothing,
         )
         weights = torch.ones_like(losses) if self.class_weights is None else self.class_weights[chosen]
-        if taught is not None:
-            share = self.recipe.teacher_share * taught.any(dim=1)
-            losses = (1 - share) * losses - share * weights * (taught * logs).sum(1)
+        if batch.taught is not None:
+            share = self.recipe.teacher_share * batch.taught.any(dim=1)
+            losses = (1 - share) * losses - share * weights * (batch.taught * logs).sum(1)
         losses = torch.where(labelled, losses, -(self.prior * logs).sum(1))
         return losses.sum() / torch.where(labelled, weights, 1.0).sum()
 

@@ -12,6 +12,7 @@ import torch
 from models.checkpoint.checkpoint import load_checkpoint
 from models.errors import TrainingError
 from models.inference.predictor import Predictor
+from models.training.batches import Batch
 from models.training.calibration import log_probabilities
 from models.training.corpora import LabelledText
 from models.training.data import Corpus, prepare
@@ -87,22 +88,29 @@ def test_texts_without_a_label_have_none(weights_dir: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("balance", [False, True])
 def test_the_loss_is_a_share_of_each(weights_dir: Path, tmp_path: Path, balance: bool) -> None:
-    """Against the sums written out in float64; the third row has no teacher's answer, the fourth no label."""
+    """Against the sums written out in float64; the third row has no teacher's answer, the fourth no label.
+
+    The file's frequencies are taken off what is asked of the labels, and not off what is asked of the teachers.
+    """
     data = rows_at(tmp_path / "rows.jsonl", TEXTS[:5])
     recipe = Recipe(**CHOICES, teacher_share=0.7, label_smoothing=0.1, balance=balance)
     trainer = Trainer(recipe, prepare(recipe, data, data), CPU)
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3], [-1.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
     targets = torch.tensor([0, 2, 1, -1])
     taught = torch.tensor([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    logs = (logits.double() - logits.double().exp().sum(1, keepdim=True).log()).numpy()
+    offsets = torch.tensor([[0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.0, 0.0, 0.0]])
+    logs, shifted = (
+        (x.double() - x.double().exp().sum(1, keepdim=True).log()).numpy() for x in (logits, logits + offsets)
+    )
     weights = np.ones(3) if trainer.class_weights is None else trainer.class_weights.double().numpy()
     expected = 0.0
     for i, (label, share) in enumerate([(0, 0.7), (2, 0.7), (1, 0.0)]):
-        own = -0.9 * weights[label] * logs[i, label] - 0.1 / 3 * (weights * logs[i]).sum()
+        own = -0.9 * weights[label] * shifted[i, label] - 0.1 / 3 * (weights * shifted[i]).sum()
         expected += (1 - share) * own - share * weights[label] * (taught[i].double().numpy() * logs[i]).sum()
     expected -= (trainer.prior.double().numpy() * logs[3]).sum()
     expected /= weights[0] + weights[2] + weights[1] + 1
-    assert float(trainer._classes_loss(logits, targets, taught)) == pytest.approx(expected, abs=1e-5)
+    batch = Batch({}, torch.ones(4), targets, offsets=offsets, taught=taught)
+    assert float(trainer._classes_loss(logits, batch)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_network_learns_what_its_teacher_says_where_labels_are_noise(weights_dir: Path, tmp_path: Path) -> None:
@@ -125,8 +133,6 @@ def test_models_that_cannot_teach_are_refused(weights_dir: Path, tmp_path: Path)
     others = rows_at(tmp_path / "others.jsonl", TEXTS, ("bad", "good"))
     with pytest.raises(TrainingError, match="answers negative, neutral, positive; the training rows have bad, good"):
         asked(weights_dir, others, *TEACHERS)
-    with pytest.raises(TrainingError, match="adjust_priors"):
-        asked(weights_dir, rows_at(tmp_path / "rows.jsonl", TEXTS), *TEACHERS, adjust_priors=True)
 
 
 def test_the_card_tells_the_teachers_and_a_run_goes_on_with_the_same_alone(
