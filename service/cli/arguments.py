@@ -33,6 +33,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
             or "default" in action.help
             or default is None
             or default is False
+            or default == ()
             or default == argparse.SUPPRESS
         ):
             return action.help

@@ -211,3 +211,9 @@ def test_help_shows_choices_and_defaults(capsys: pytest.CaptureFixture[str]) -> 
     assert "{set,add,scale,zero}" in text
     assert "(default: forget_gate)" in text
     assert "(default: 0)" in text
+
+
+@pytest.mark.parametrize("verb", ["train", "robustness", "average"])
+def test_help_does_not_show_that_nothing_is_the_default(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([verb, "--help"])
+    assert not re.search(r"default:\s+(\(\)|\[\]|None|False)", capsys.readouterr().out)
